@@ -1,0 +1,1 @@
+"""A highly available management node for xCAT clusters."""

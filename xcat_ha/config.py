@@ -1,0 +1,315 @@
+"""The configuration file: TOML to models. Every error names file, key, what is wrong and what to write instead."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cattrs
+from attrs import field, fields_dict, frozen
+from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationError
+
+from xcat_ha.errors import ConfigError
+from xcat_ha.models import (
+    CONFIG_PATH,
+    DEFAULT_BIN_DIR,
+    DriverChoice,
+    FileSet,
+    IdentityMode,
+    IPInterface,
+    Node,
+    Pair,
+    ServiceIdentity,
+)
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+_HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*")
+_INTERFACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,14}")
+_DRIVER_SECTIONS = {
+    "database": "sqlite-copy",
+    "files": "rsync",
+    "network": "linux",
+    "services": "systemd",
+    "schedule": "systemd-timer",
+}
+
+
+@frozen
+class _PairSection:
+    name: str
+    preferred: str
+    xcat_dir: str = "/etc/xcat"
+    min_free_mib: int = 512
+    max_clock_skew_s: float = 2.0
+
+
+@frozen
+class _NodeSection:
+    name: str
+    address: str
+    interface: str
+    bin_dir: str = DEFAULT_BIN_DIR
+    ssh_port: int = 22
+
+
+@frozen
+class _ServiceSection:
+    hostname: str
+    addresses: list[str]
+    mode: str = "service-address"
+
+
+@frozen
+class _SetSection:
+    paths: list[str]
+    excludes: list[str] = field(factory=list)
+    delete: bool = True
+    max_delete_pct: float = 10.0
+    must_be_mounted: bool = False
+    keep_lines: list[str] = field(factory=list)
+    numeric_ids: bool = False
+
+
+def load_pair(path: str | Path = CONFIG_PATH) -> Pair:
+    """The pair that the file at ``path`` describes.
+
+    Raises:
+        ConfigError: it cannot be read, is not TOML, or a key is missing, unknown, of the wrong type or means nothing.
+    """
+    where = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}",
+            where=where,
+            hint="write it (docs/configuration has an example), or name another with --config",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", where=where, hint="save it as UTF-8") from error
+    return parse_pair(text, where)
+
+
+def parse_pair(text: str, where: str = CONFIG_PATH) -> Pair:
+    """The pair that ``text`` describes; ``where`` names its origin in errors.
+
+    Raises:
+        ConfigError: as :func:`load_pair`.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"is not TOML: {error}", where=where, hint="mend the line it names") from error
+    return _Reader(where).pair(data)
+
+
+class _Reader:
+    """Reads one file's data; knows the file's name for errors."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+        for wanted in (str, int, float, bool):
+            self._converter.register_structure_hook(wanted, self._strict(wanted))
+
+    @staticmethod
+    def _strict(wanted: type) -> Any:
+        """No silent conversions: ``"7"`` is not a number, 1 is not ``true``."""
+
+        def structure(value: Any, _type: Any) -> Any:
+            if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+                return float(value)
+            if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+                raise TypeError(f"must be a {_WORDS[wanted]}, not {value!r}")
+            return value
+
+        return structure
+
+    def error(self, key: str, what: str, hint: str) -> ConfigError:
+        return ConfigError(f"{key}: {what}", where=self._where, hint=hint)
+
+    def section(self, data: Mapping[str, Any], key: str, shape: Any) -> Any:
+        """The table ``key`` structured as ``shape``."""
+        value: Any = data
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None:
+            raise self.error(f"[{key}]", "is missing", f"add the table [{key}] with {_keys_of(shape)}")
+        if not isinstance(value, Mapping):
+            raise self.error(key, "must be a table", f"write [{key}] on a line of its own, keys below it")
+        try:
+            return self._converter.structure(value, shape)
+        except BaseValidationError as group:
+            raise self._first_problem(key, group, shape) from group
+
+    def _first_problem(self, key: str, group: BaseValidationError, shape: Any) -> ConfigError:
+        for problem in group.exceptions:
+            if isinstance(problem, ForbiddenExtraKeysError):
+                extra = ", ".join(sorted(problem.extra_fields))
+                return self.error(f"[{key}]", f"unknown key {extra}", f"the keys are: {_keys_of(shape)}")
+            if isinstance(problem, KeyError):
+                return self.error(f"{key}.{problem.args[0]}", "is missing", f"[{key}] needs it")
+            if isinstance(problem, IterableValidationError):
+                inner = problem.exceptions[0]
+                return self.error(_noted(key, problem), f"an entry {inner}", "write a list of strings in brackets")
+            name = _noted(key, problem)
+            said = str(problem) if isinstance(problem, TypeError) else f"has the wrong form ({problem})"
+            return self.error(name, said, "see docs/configuration for its form")
+        return self.error(f"[{key}]", "cannot be understood", "see docs/configuration")
+
+    def pair(self, data: Mapping[str, Any]) -> Pair:
+        known = {"pair", "nodes", "service", *_DRIVER_SECTIONS}
+        for key in data:
+            if key not in known:
+                raise self.error(f"[{key}]", "unknown table", f"the tables are: {', '.join(sorted(known))}")
+        head: _PairSection = self.section(data, "pair", _PairSection)
+        nodes = self._nodes(data)
+        identity = self._identity(data, nodes)
+        if head.preferred not in {node.id for node in nodes}:
+            ids = ", ".join(node.id for node in nodes)
+            raise self.error("pair.preferred", f"{head.preferred!r} is not one of the nodes", f"use one of: {ids}")
+        if not head.xcat_dir.startswith("/"):
+            raise self.error("pair.xcat_dir", "must be an absolute path", 'normally "/etc/xcat"')
+        if head.min_free_mib < 0 or head.max_clock_skew_s <= 0:
+            raise self.error("pair", "min_free_mib and max_clock_skew_s must be above zero", "leave them out for the defaults")
+        choices = {name: self._choice(data, name, default) for name, default in _DRIVER_SECTIONS.items()}
+        return Pair(
+            name=head.name,
+            nodes=nodes,
+            preferred=head.preferred,
+            identity=identity,
+            xcat_dir=head.xcat_dir.rstrip("/"),
+            min_free_mib=head.min_free_mib,
+            max_clock_skew_s=head.max_clock_skew_s,
+            source=self._where,
+            file_sets=self._own_sets(data),
+            **choices,
+        )
+
+    def _nodes(self, data: Mapping[str, Any]) -> tuple[Node, Node]:
+        table = data.get("nodes")
+        if not isinstance(table, Mapping) or len(table) != 2:
+            raise self.error("[nodes]", "a pair has exactly two nodes", "write two tables: [nodes.ID] for each management node")
+        first, second = (self._node(data, node_id) for node_id in table)
+        for attribute in ("name", "address"):
+            if getattr(first, attribute) == getattr(second, attribute):
+                raise self.error(
+                    f"nodes.{second.id}.{attribute}",
+                    f"is the same as that of {first.id}",
+                    "each node needs its own: it never moves",
+                )
+        return first, second
+
+    def _node(self, data: Mapping[str, Any], node_id: str) -> Node:
+        key = f"nodes.{node_id}"
+        if not _ID.fullmatch(node_id):
+            raise self.error(f"[{key}]", "a node id is made of a-z, 0-9 and -", "for example [nodes.mna]")
+        raw: _NodeSection = self.section(data, key, _NodeSection)
+        if not _HOSTNAME.fullmatch(raw.name):
+            raise self.error(f"{key}.name", f"{raw.name!r} is not a hostname", "the node's own hostname, as in its /etc/hostname")
+        if not _INTERFACE.fullmatch(raw.interface):
+            raise self.error(f"{key}.interface", f"{raw.interface!r} is not an interface name", "for example eth0, no alias such as eth0:1")
+        if not raw.bin_dir.startswith("/") or any(character.isspace() for character in raw.bin_dir):
+            raise self.error(f"{key}.bin_dir", "must be an absolute path without blanks", f"normally {DEFAULT_BIN_DIR}")
+        if not 0 < raw.ssh_port < 65536:
+            raise self.error(f"{key}.ssh_port", f"{raw.ssh_port} is not a port", "normally 22")
+        try:
+            address = str(ipaddress.ip_address(raw.address))
+        except ValueError as error:
+            raise self.error(f"{key}.address", f"{raw.address!r} is not an IP address", "the node's own address, without prefix") from error
+        return Node(id=node_id, name=raw.name, address=address, interface=raw.interface, bin_dir=raw.bin_dir, ssh_port=raw.ssh_port)
+
+    def _identity(self, data: Mapping[str, Any], nodes: tuple[Node, Node]) -> ServiceIdentity:
+        raw: _ServiceSection = self.section(data, "service", _ServiceSection)
+        if not _HOSTNAME.fullmatch(raw.hostname):
+            raise self.error("service.hostname", f"{raw.hostname!r} is not a hostname", "the name by which the cluster knows the MN")
+        try:
+            mode = IdentityMode(raw.mode)
+        except ValueError as error:
+            raise self.error("service.mode", f"{raw.mode!r} is not a mode", f"use one of: {', '.join(IdentityMode)}") from error
+        if not raw.addresses:
+            raise self.error("service.addresses", "is empty", 'for example addresses = ["10.77.0.11/16"]')
+        addresses = tuple(self._service_address(text, nodes) for text in raw.addresses)
+        if sum(address.version == 4 for address in addresses) > 1:
+            raise self.error("service.addresses", "more than one IPv4 address", "xCAT knows one master address; name that one")
+        return ServiceIdentity(hostname=raw.hostname, addresses=addresses, mode=mode)
+
+    def _service_address(self, text: str, nodes: tuple[Node, Node]) -> IPInterface:
+        try:
+            address = ipaddress.ip_interface(text)
+        except ValueError as error:
+            raise self.error("service.addresses", f"{text!r} is no address with prefix length", 'for example "10.77.0.11/16"') from error
+        if "/" not in text:
+            raise self.error("service.addresses", f"{text!r} has no prefix length", f'the subnet\'s, for example "{text}/16"')
+        for node in nodes:
+            if str(address.ip) == node.address:
+                raise self.error(
+                    "service.addresses",
+                    f"{address.ip} is the own address of {node.id}",
+                    "two machines need three addresses: give the node another one of its own; the service address moves",
+                )
+        return address
+
+    def _choice(self, data: Mapping[str, Any], section: str, default: str) -> DriverChoice:
+        table = data.get(section, {})
+        if not isinstance(table, Mapping):
+            raise self.error(section, "must be a table", f'write [{section}] and below it driver = "{default}"')
+        name = table.get("driver", default)
+        if not isinstance(name, str) or not name:
+            raise self.error(f"{section}.driver", "must be the name of a driver", "xcat-ha drivers lists them")
+        options = {key: value for key, value in table.items() if key not in {"driver", "own"}}
+        return DriverChoice(name=name, options=options)
+
+    def _own_sets(self, data: Mapping[str, Any]) -> tuple[FileSet, ...]:
+        own = data.get("files", {}).get("own", {})
+        if not isinstance(own, Mapping):
+            raise self.error("files.own", "must be a table of tables", "write [files.own.NAME] with paths = [...]")
+        return tuple(self._own_set(data, name) for name in own)
+
+    def _own_set(self, data: Mapping[str, Any], name: str) -> FileSet:
+        key = f"files.own.{name}"
+        if not _ID.fullmatch(name) or name in {"credentials", "install", "tftp", "hosts"}:
+            raise self.error(f"[{key}]", "cannot be the name of a set", "use a-z, 0-9 and -, and none of the built-in sets' names")
+        raw: _SetSection = self.section(data, key, _SetSection)
+        for path in raw.paths:
+            if not path.startswith("/") or ".." in Path(path).parts or path == "/":
+                raise self.error(f"{key}.paths", f"{path!r} is not a usable path", "write absolute paths, without .., not / itself")
+        if not raw.paths:
+            raise self.error(f"{key}.paths", "is empty", 'for example paths = ["/srv/scripts"]')
+        if not 0 <= raw.max_delete_pct <= 100:
+            raise self.error(f"{key}.max_delete_pct", "must be a percentage", "between 0 and 100")
+        for pattern in raw.keep_lines:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise self.error(f"{key}.keep_lines", f"{pattern!r} is no regular expression: {error}", "mend the pattern") from error
+        return FileSet(
+            name=name,
+            paths=tuple(raw.paths),
+            excludes=tuple(raw.excludes),
+            delete=raw.delete,
+            max_delete_pct=raw.max_delete_pct,
+            must_be_mounted=raw.must_be_mounted,
+            keep_lines=tuple(raw.keep_lines),
+            numeric_ids=raw.numeric_ids,
+        )
+
+
+_WORDS = {str: "string", int: "whole number", float: "number", bool: "true or false"}
+
+
+def _keys_of(shape: Any) -> str:
+    return ", ".join(fields_dict(shape))
+
+
+def _noted(key: str, problem: BaseException) -> str:
+    """The key's name from cattrs' note on the exception."""
+    for note in getattr(problem, "__notes__", ()):
+        found = re.search(r"attribute (\w+)$", str(note))
+        if found:
+            return f"{key}.{found.group(1)}"
+    return f"[{key}]"

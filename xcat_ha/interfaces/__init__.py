@@ -1,0 +1,41 @@
+"""The interfaces drivers implement. Their docstrings are the contract; ``xcat_ha.testing`` proves a driver against it."""
+
+from xcat_ha.interfaces._bundle import Drivers
+from xcat_ha.interfaces._driver import Driver
+from xcat_ha.interfaces.fencing import Fence, PowerState
+from xcat_ha.interfaces.files import FileSyncer, SetState, SyncState
+from xcat_ha.interfaces.identity import Holding, NetworkIdentity
+from xcat_ha.interfaces.images import ImageStates, OsImageProvisioner
+from xcat_ha.interfaces.replication import Capability, ReplicaRole, ReplicaState, ReplicationBackend
+from xcat_ha.interfaces.runner import OutputSink, Runner
+from xcat_ha.interfaces.schedule import Job, JobState, Schedule, ScheduleState
+from xcat_ha.interfaces.services import ROLE_SERVICES, Service, ServiceControl, ServiceStates, UnitState
+
+__all__ = [
+    "ROLE_SERVICES",
+    "Capability",
+    "Driver",
+    "Drivers",
+    "Fence",
+    "FileSyncer",
+    "Holding",
+    "ImageStates",
+    "Job",
+    "JobState",
+    "NetworkIdentity",
+    "OsImageProvisioner",
+    "OutputSink",
+    "PowerState",
+    "ReplicaRole",
+    "ReplicaState",
+    "ReplicationBackend",
+    "Runner",
+    "Schedule",
+    "ScheduleState",
+    "Service",
+    "ServiceControl",
+    "ServiceStates",
+    "SetState",
+    "SyncState",
+    "UnitState",
+]

@@ -1,0 +1,22 @@
+"""The drivers of one pair."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from xcat_ha.interfaces.files import FileSyncer
+from xcat_ha.interfaces.identity import NetworkIdentity
+from xcat_ha.interfaces.replication import ReplicationBackend
+from xcat_ha.interfaces.schedule import Schedule
+from xcat_ha.interfaces.services import ServiceControl
+
+
+@frozen
+class Drivers:
+    """One driver per interface, as the configuration chose them."""
+
+    replication: ReplicationBackend
+    files: FileSyncer
+    identity: NetworkIdentity
+    services: ServiceControl
+    schedule: Schedule

@@ -1,0 +1,103 @@
+"""Keeping the standby's copy of the xCAT database."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from enum import StrEnum
+from typing import ClassVar
+
+from attrs import frozen
+
+from xcat_ha.interfaces._driver import Driver
+from xcat_ha.models import Engine, Node, ServiceIdentity
+from xcat_ha.steps import Command, Steps
+
+
+class Capability(StrEnum):
+    """What a backend can do beyond keeping copies."""
+
+    STREAMING = "streaming"
+    SYNCHRONOUS = "synchronous"
+    REWIND = "rewind"
+    READABLE_STANDBY = "readable-standby"
+
+
+class ReplicaRole(StrEnum):
+    """What the database on a node is now."""
+
+    SOURCE = "source"
+    """Writable, xcatd may work on it."""
+    COPY = "copy"
+    """A copy fed from the other node."""
+    NONE = "none"
+    """No database, or an unseeded one."""
+
+
+@frozen
+class ReplicaState:
+    """A node's database as observed. None means unknown.
+
+    Attributes:
+        role: see :class:`ReplicaRole`; copy-based backends report COPY when the newest generation in place came from the peer.
+        healthy: whether it can be used as it is (integrity proven as far as a quick look can).
+        last_good: time of the newest verified copy on this node, as seconds since the epoch; for a SOURCE None.
+        generation: word naming that copy (a checksum, a LSN, a timestamp).
+        lag_bytes / lag_s: how far behind the source; None when unknown or not applicable.
+        detail: one line for the administrator.
+    """
+
+    role: ReplicaRole | None
+    healthy: bool | None
+    last_good: float | None = None
+    generation: str = ""
+    lag_bytes: int | None = None
+    lag_s: float | None = None
+    detail: str = ""
+
+
+class ReplicationBackend(Driver[ReplicaState]):
+    """Keeps the standby's copy of the xCAT database. See :class:`~xcat_ha.interfaces.Driver` for the contract of all steps.
+
+    Steps that replace the target's database must carry, as ``only_if``, a check that the target's xcatd is stopped
+    (``xcat_ha.xcat.services.xcatd_is_stopped``).
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    engines: ClassVar[frozenset[Engine]]
+    """Database engines (as cfgloc names them) this backend serves."""
+
+    @abstractmethod
+    def steps_to_seed(self, source: Node, target: Node) -> Steps:
+        """Make ``target`` a copy of ``source``, from nothing or from an old primary whose divergence was saved."""
+
+    @abstractmethod
+    def steps_to_sync(self, source: Node, target: Node) -> Steps:
+        """Bring the standby up to now while the source's xcatd works on. Nothing is sent when nothing changed."""
+
+    @abstractmethod
+    def steps_to_hand_over(self, old: Node, new: Node) -> Steps:
+        """Planned: ``old``'s xcatd is stopped, both nodes are connected. Afterwards ``new`` has everything ``old`` had, and is writable."""
+
+    @abstractmethod
+    def steps_to_promote(self, node: Node, *, forced: bool) -> Steps:
+        """``node``'s copy becomes the writable database; the old primary is fenced. ``forced``: although something may be lost."""
+
+    def steps_before_identity_change(self, node: Node, identity: ServiceIdentity) -> Steps:
+        """What must happen on ``node`` before it takes the service identity; nothing by default."""
+        del node, identity
+        return ()
+
+    def steps_after_identity_change(self, node: Node, identity: ServiceIdentity) -> Steps:
+        """What must happen on ``node`` after it took the service identity, before xcatd starts; nothing by default."""
+        del node, identity
+        return ()
+
+    @abstractmethod
+    def steps_to_save_divergence(self, node: Node) -> Steps:
+        """Save ``node``'s own database as a restorable, verified copy before it is discarded."""
+
+    @abstractmethod
+    def question_for_record(self, node: Node, name: str) -> Command:
+        """A READS command for ``node`` that prints ``present`` or ``absent``: is an xCAT node called ``name`` defined in the node's
+        database or copy? It asks the data itself, not xcatd, which does not run on a standby.
+        """

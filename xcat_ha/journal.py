@@ -1,0 +1,209 @@
+"""The record of an operation: JSON lines, each on disk before the world is changed.
+
+One file per operation, ``/var/lib/xcat-ha/journal/<time>-<operation>-<id>.jsonl``, on the machine that runs it. The first line is
+``begin``, the last ``end``; a file without ``end`` is an operation whose program died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from xcat_ha.clock import Clock
+from xcat_ha.errors import JournalError
+from xcat_ha.models import STATE_DIR
+
+JOURNAL_DIR = Path(STATE_DIR) / "journal"
+FORMAT = 1
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    ABANDONED = "abandoned"
+    DIED = "died"
+    """Its program ended without a word (no ``end`` in the journal)."""
+
+
+@frozen
+class Record:
+    """What a journal says of an operation as a whole.
+
+    Attributes:
+        id: name of the operation's journal, without suffix.
+        operation: the verb.
+        parameters: what it was asked to do (node ids, never secrets).
+        began / ended: seconds since the epoch; ``ended`` is None while it runs or if it died.
+        outcome: None while its program still runs.
+        message: closing words.
+        changed: whether any step had begun to change something.
+        must_finish: whether the next operation has to wait until this one is resumed or abandoned.
+        host: node id or hostname of the machine that ran it.
+        pid: its process there, with ``started`` (the process's start time in clock ticks since boot) and ``boot`` (boot id).
+        user: who ran it.
+    """
+
+    id: str
+    operation: str
+    parameters: Mapping[str, str]
+    began: float
+    ended: float | None
+    outcome: Outcome | None
+    message: str
+    changed: bool
+    must_finish: bool
+    host: str
+    pid: int
+    user: str
+
+    @property
+    def in_the_way(self) -> bool:
+        """Whether the pair may be in a half-done state because of it."""
+        return self.must_finish and self.changed and self.outcome not in {Outcome.DONE, Outcome.ABANDONED}
+
+
+@frozen
+class Beginning:
+    """What the first line of a journal holds."""
+
+    operation: str
+    parameters: Mapping[str, str]
+    must_finish: bool
+    host: str
+    user: str
+    pid: int = field(factory=os.getpid)
+
+
+class Journal:
+    """An open journal. Thread-safe; every ``write`` returns only when the line is on disk."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Use :meth:`begin` or :meth:`reopen`."""
+        self.path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """Name of the operation."""
+        return self.path.stem
+
+    @classmethod
+    def begin(cls, beginning: Beginning, clock: Clock, directory: Path = JOURNAL_DIR) -> Journal:
+        """Create the journal of a new operation.
+
+        Raises:
+            JournalError: the directory cannot be written; nothing may be changed without a journal.
+        """
+        moment = datetime.fromtimestamp(clock.now(), UTC)
+        name = f"{moment:%Y%m%dT%H%M%S}-{beginning.operation}-{os.urandom(2).hex()}"
+        journal = cls(directory / f"{name}.jsonl", clock)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(journal.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.close(descriptor)
+            _fsync_directory(directory)
+        except OSError as error:
+            raise _unwritable(journal.path, error) from error
+        journal.write(
+            "begin",
+            format=FORMAT,
+            operation=beginning.operation,
+            parameters=dict(beginning.parameters),
+            host=beginning.host,
+            user=beginning.user,
+            pid=beginning.pid,
+            must_finish=beginning.must_finish,
+        )
+        return journal
+
+    def write(self, event: str, **facts: Any) -> None:
+        """Append one line and wait until it is on disk.
+
+        Raises:
+            JournalError: it could not be written.
+        """
+        line = json.dumps({"event": event, "time": round(self._clock.now(), 3), **facts}, ensure_ascii=True) + "\n"
+        try:
+            with self._lock, self.path.open("a", encoding="ascii") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def end(self, outcome: Outcome, message: str = "") -> None:
+        """Write the last line."""
+        self.write("end", outcome=str(outcome), message=message)
+
+
+def _unwritable(path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        f"the journal cannot be written: {error.strerror}",
+        where=str(path),
+        state="nothing is changed without a journal",
+        hint=f"make room or mend permissions on {path.parent}, then run the verb again",
+    )
+
+
+def _fsync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def parse_lines(text: str) -> list[dict[str, Any]]:
+    """The lines of a journal; a half-written last line (power loss) is left out."""
+    entries: list[dict[str, Any]] = []
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "event" in entry:
+            entries.append(entry)
+    return entries
+
+
+def summarise(name: str, text: str, *, alive: bool | None = None) -> Record | None:
+    """The record of a journal's text; None if it does not even hold a readable first line.
+
+    Args:
+        name: file name without suffix.
+        text: the lines, all of them or those that matter (``begin``, the first ``step``, ``end``).
+        alive: whether its process still runs; None if not known, then an unended operation counts as running.
+    """
+    entries = parse_lines(text)
+    if not entries or entries[0]["event"] != "begin":
+        return None
+    begin = entries[0]
+    ends = [entry for entry in entries if entry["event"] == "end"]
+    last = ends[-1] if ends else None
+    outcome = Outcome(last["outcome"]) if last else (Outcome.DIED if alive is False else None)
+    return Record(
+        id=name,
+        operation=str(begin.get("operation", "")),
+        parameters={str(key): str(value) for key, value in dict(begin.get("parameters", {})).items()},
+        began=float(begin["time"]),
+        ended=float(last["time"]) if last else None,
+        outcome=outcome,
+        message=str(last.get("message", "")) if last else "",
+        changed=any(entry["event"] == "step" and entry.get("state") == "started" for entry in entries),
+        must_finish=bool(begin.get("must_finish", False)),
+        host=str(begin.get("host", "")),
+        pid=int(begin.get("pid", 0)),
+        user=str(begin.get("user", "")),
+    )
