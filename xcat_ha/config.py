@@ -45,6 +45,8 @@ class _PairSection:
     xcat_dir: str = "/etc/xcat"
     min_free_mib: int = 512
     max_clock_skew_s: float = 2.0
+    sync_database_every_s: int = 300
+    sync_files_every_s: int = 3600
 
 
 @frozen
@@ -176,6 +178,8 @@ class _Reader:
             raise self.error("pair.xcat_dir", "must be an absolute path", 'normally "/etc/xcat"')
         if head.min_free_mib < 0 or head.max_clock_skew_s <= 0:
             raise self.error("pair", "min_free_mib and max_clock_skew_s must be above zero", "leave them out for the defaults")
+        if min(head.sync_database_every_s, head.sync_files_every_s) < 10:
+            raise self.error("pair", "sync_database_every_s and sync_files_every_s must be 10 or more", "leave them out for the defaults")
         choices = {name: self._choice(data, name, default) for name, default in _DRIVER_SECTIONS.items()}
         return Pair(
             name=head.name,
@@ -185,6 +189,8 @@ class _Reader:
             xcat_dir=head.xcat_dir.rstrip("/"),
             min_free_mib=head.min_free_mib,
             max_clock_skew_s=head.max_clock_skew_s,
+            sync_database_every_s=head.sync_database_every_s,
+            sync_files_every_s=head.sync_files_every_s,
             source=self._where,
             file_sets=self._own_sets(data),
             **choices,

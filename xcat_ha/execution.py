@@ -13,6 +13,7 @@ from typing import Protocol
 
 from attrs import evolve, field, frozen
 
+from xcat_ha._parallel import side_by_side
 from xcat_ha.clock import Clock, SystemClock
 from xcat_ha.errors import InterruptedOperationError, StepFailedError, UnknownStateError, XcatHaError
 from xcat_ha.interfaces import Runner
@@ -105,7 +106,7 @@ def judge(runner: Runner, checks: Sequence[Check]) -> tuple[Judgement, ...]:
     def ask(host: str) -> None:
         answers[host] = list(runner.read_many(host, by_host[host]))
 
-    _side_by_side([partial(ask, host) for host in by_host])
+    side_by_side([partial(ask, host) for host in by_host])
     return tuple(check.judge([answers[probe.host].pop(0) for probe in check.probes]) for check in checks)
 
 
@@ -134,32 +135,8 @@ def execute_phase(phase: Phase, execution: Execution) -> Mapping[str, str]:
     captured: dict[str, str] = {}
     for stage in phase.stages:
         halted = threading.Event()
-        _side_by_side([partial(_run_lane, phase, lane, execution, captured, halted) for lane in stage.lanes])
+        side_by_side([partial(_run_lane, phase, lane, execution, captured, halted) for lane in stage.lanes])
     return captured
-
-
-def _side_by_side(jobs: Sequence[Callable[[], None]]) -> None:
-    """Run all jobs to their ends, then raise the first error in order of the jobs."""
-    if len(jobs) == 1:
-        jobs[0]()
-        return
-    errors: list[BaseException | None] = [None] * len(jobs)
-
-    def guarded(number: int, job: Callable[[], None]) -> None:
-        try:
-            job()
-        except BaseException as error:  # noqa: BLE001 - handed to the waiting thread below, not swallowed
-            errors[number] = error
-
-    # Daemons: a second Ctrl-C must be able to end the program although a remote command still runs.
-    threads = [threading.Thread(target=guarded, args=(number, job), daemon=True) for number, job in enumerate(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for error in errors:
-        if error is not None:
-            raise error
 
 
 def _run_lane(phase: Phase, lane: Steps, execution: Execution, captured: dict[str, str], halted: threading.Event) -> None:

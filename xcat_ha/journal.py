@@ -85,11 +85,17 @@ class Beginning:
     pid: int = field(factory=os.getpid)
 
 
+def new_operation_id(operation: str, clock: Clock) -> str:
+    """A name for an operation: sorts by time, holds the verb, is unique."""
+    moment = datetime.fromtimestamp(clock.now(), UTC)
+    return f"{moment:%Y%m%dT%H%M%S}-{operation}-{os.urandom(2).hex()}"
+
+
 class Journal:
     """An open journal. Thread-safe; every ``write`` returns only when the line is on disk."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        """Use :meth:`begin` or :meth:`reopen`."""
+        """Go on with the journal at ``path``; a new one is made by :meth:`begin`."""
         self.path = path
         self._clock = clock
         self._lock = threading.Lock()
@@ -100,15 +106,13 @@ class Journal:
         return self.path.stem
 
     @classmethod
-    def begin(cls, beginning: Beginning, clock: Clock, directory: Path = JOURNAL_DIR) -> Journal:
-        """Create the journal of a new operation.
+    def begin(cls, operation_id: str, beginning: Beginning, clock: Clock, directory: Path = JOURNAL_DIR) -> Journal:
+        """Create the journal of a new operation, named by :func:`new_operation_id`.
 
         Raises:
             JournalError: the directory cannot be written; nothing may be changed without a journal.
         """
-        moment = datetime.fromtimestamp(clock.now(), UTC)
-        name = f"{moment:%Y%m%dT%H%M%S}-{beginning.operation}-{os.urandom(2).hex()}"
-        journal = cls(directory / f"{name}.jsonl", clock)
+        journal = cls(directory / f"{operation_id}.jsonl", clock)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(journal.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -142,6 +146,21 @@ class Journal:
                 os.fsync(file.fileno())
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Everything written so far.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        try:
+            return parse_lines(self.path.read_text(encoding="ascii", errors="replace"))
+        except OSError as error:
+            raise JournalError(
+                f"the journal cannot be read: {error.strerror}",
+                where=str(self.path),
+                hint="run resume on the node that ran the operation",
+            ) from error
 
     def end(self, outcome: Outcome, message: str = "") -> None:
         """Write the last line."""

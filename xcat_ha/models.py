@@ -162,6 +162,7 @@ class Pair:
     """The configuration of a pair, as :func:`xcat_ha.config.load_pair` reads it.
 
     ``preferred`` is the id of the node that has the role in peace (``failback`` returns there). Who *is* primary is observed.
+    ``sync_*_every_s`` are the seconds between scheduled syncs on the primary.
     """
 
     name: str
@@ -177,6 +178,8 @@ class Pair:
     xcat_dir: str = "/etc/xcat"
     min_free_mib: int = 512
     max_clock_skew_s: float = 2.0
+    sync_database_every_s: int = 300
+    sync_files_every_s: int = 3600
     source: str = CONFIG_PATH
 
     def node(self, node_id: str) -> Node:

@@ -145,7 +145,7 @@ def _verified(group: str, name: str, plugin: Any) -> type[Driver[Any]]:
         engines = getattr(plugin, "engines", None)
         if not engines or any(not isinstance(engine, Engine) for engine in engines):
             raise DriverBrokenError(f"{where} does not say which database engines it serves", hint="set engines = frozenset({Engine.…})")
-    return plugin
+    return plugin  # type: ignore[return-value]
 
 
 def load_drivers(pair: Pair) -> Drivers:

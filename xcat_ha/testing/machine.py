@@ -36,6 +36,20 @@ class Unit:
 
 
 @define
+class Address:
+    """An address of an interface: with prefix length (``10.77.0.21/16``), scope, and flags as ``ip -j`` names them (``secondary`` …)."""
+
+    interface: str
+    scope: str = "global"
+    flags: set[str] = field(factory=set)
+
+    @property
+    def ip(self) -> str:
+        """The address without prefix length."""
+        return self.interface.split("/")[0]
+
+
+@define
 class Process:
     """A process of a simulated host: its command line, and the unit it belongs to (empty: none)."""
 
@@ -49,7 +63,7 @@ class Machine:
 
     Attributes:
         hostname: running hostname.
-        interfaces: interface name -> addresses with prefix length (``10.77.0.21/16``) in order; the first is the primary one.
+        interfaces: interface name -> its addresses in the order the kernel lists them.
         units: by full name.
         processes: by process id.
         ports: TCP ports in state LISTEN that belong to no unit.
@@ -59,11 +73,11 @@ class Machine:
         boots: how often it was booted.
         powered: whether it runs at all.
         reachable: whether whoever runs commands reaches it.
-        next_pid: process id the next process gets.
+        next_pid: process id the next process gets; beyond what a kernel gives out, so that no real process is ever meant.
     """
 
     hostname: str
-    interfaces: dict[str, list[str]]
+    interfaces: dict[str, list[Address]]
     units: dict[str, Unit] = field(factory=dict)
     processes: dict[int, Process] = field(factory=dict)
     ports: set[int] = field(factory=set)
@@ -73,7 +87,7 @@ class Machine:
     boots: int = 1
     powered: bool = True
     reachable: bool = True
-    next_pid: int = 300
+    next_pid: int = 5_000_000
 
     def copy(self) -> Machine:
         """A copy that shares nothing with this one."""
@@ -89,7 +103,7 @@ class Machine:
 
     def addresses(self) -> frozenset[str]:
         """All addresses of the host, without prefix length."""
-        return frozenset(address.split("/")[0] for addresses in self.interfaces.values() for address in addresses)
+        return frozenset(address.ip for addresses in self.interfaces.values() for address in addresses)
 
     def spawn(self, argv: Iterable[str], unit: str = "") -> int:
         """Add a process; returns its id."""
@@ -128,7 +142,7 @@ class Machine:
     def boot(self, hostname: str, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """Come up as after power-on: volatile state is gone, enabled units run, name and addresses are the stored ones."""
         self.hostname = hostname
-        self.interfaces = {name: list(words) for name, words in addresses.items()}
+        self.interfaces = {name: [Address(word, "host" if name == "lo" else "global") for word in words] for name, words in addresses.items()}
         self.processes = {}
         self.ports, self.announced, self.sysctl = set(), [], {}
         self.boots += 1

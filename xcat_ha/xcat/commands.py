@@ -18,5 +18,7 @@ MAKEDNS = f"{SBIN}/makedns"
 MAKEDHCP = f"{SBIN}/makedhcp"
 MAKECONSERVERCF = f"{SBIN}/makeconservercf"
 
+MAKEGOCONS = f"{SBIN}/makegocons"
+
 XCATD_PORT = 3001
 """Default of ``site.xcatdport``."""

@@ -1,0 +1,154 @@
+"""One operation at a time per pair: a lock file on both nodes, gone with a reboot (``/run``)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from attrs import asdict, frozen
+
+from xcat_ha.clock import Clock
+from xcat_ha.errors import LockedError, UnreachableError
+from xcat_ha.interfaces import Runner
+from xcat_ha.models import RUN_DIR, Node, Pair
+from xcat_ha.steps import changes, reads
+
+LOCK_FILE = f"{RUN_DIR}/lock.json"
+
+# noclobber makes the shell create the file with O_EXCL: exactly one of two contenders succeeds.
+_TAKE = """\
+mkdir -p -m 755 "$1" || exit 3
+set -C
+{ printf '%s\\n' "$2" > "$1/lock.json"; } 2>/dev/null || { cat "$1/lock.json" 2>/dev/null; exit 7; }
+"""
+_DROP = 'if grep -qF "$2" "$1" 2>/dev/null; then rm -f "$1"; fi'
+# Alive only if it is the same boot, the pid exists, and it started at the same tick (field 22 of stat, counted after the name).
+_ALIVE = """\
+[ "$(cat /proc/sys/kernel/random/boot_id)" = "$1" ] || { echo dead; exit 0; }
+stat=$(cat "/proc/$2/stat" 2>/dev/null) || { echo dead; exit 0; }
+set -- "$3" ${stat##*) }
+[ "$1" = "${21}" ] && echo alive || echo dead
+"""
+
+
+@frozen
+class Holder:
+    """Who holds the lock: enough to tell later whether the process still lives."""
+
+    id: str
+    operation: str
+    node: str
+    host: str
+    pid: int
+    start_ticks: str
+    boot_id: str
+    user: str
+    since: float
+
+
+def this_process(operation_id: str, operation: str, node: str, user: str, now: float) -> Holder:
+    """The running program as holder. ``node``: id of the pair's node it runs on, empty if it runs elsewhere."""
+    stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
+    return Holder(
+        id=operation_id,
+        operation=operation,
+        node=node,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        start_ticks=stat.rpartition(") ")[2].split()[19],
+        boot_id=Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
+        user=user,
+        since=round(now, 3),
+    )
+
+
+class PairLock:
+    """The lock of a pair; a context manager. Taken in order of node ids, given back in any case."""
+
+    def __init__(self, pair: Pair, runner: Runner, holder: Holder, clock: Clock, wait_s: float = 0.0) -> None:
+        """``wait_s``: seconds to wait for a holder that is a mere ``sync``, which ends soon by itself."""
+        self._nodes = tuple(sorted(pair.nodes, key=lambda node: node.id))
+        self._runner = runner
+        self._holder = holder
+        self._clock = clock
+        self._wait_s = wait_s
+        self._taken: list[Node] = []
+
+    def __enter__(self) -> Self:
+        """Take it.
+
+        Raises:
+            LockedError: somebody else has it.
+            UnreachableError: a node did not answer.
+        """
+        try:
+            for node in self._nodes:
+                self._take(node)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Give it back. A node that does not answer keeps a lock whose holder will be found dead."""
+        while self._taken:
+            node = self._taken.pop()
+            self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, self._holder.id, timeout_s=20))
+
+    def _take(self, node: Node) -> None:
+        deadline = self._clock.monotonic() + self._wait_s
+        content = json.dumps(asdict(self._holder))
+        while True:
+            completed = self._runner.run(node.id, changes("sh", "-c", _TAKE, "sh", RUN_DIR, content, timeout_s=20))
+            if completed.ok:
+                self._taken.append(node)
+                return
+            if completed.returncode != 7:
+                raise UnreachableError(
+                    f"the pair's lock cannot be taken: {completed.summary}",
+                    where=node.id,
+                    state="nothing was changed",
+                    hint=f"see to it that {node.id} answers and {RUN_DIR} can be written there",
+                )
+            other = _content(completed.stdout)
+            if self._is_dead(other):
+                self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, str(other.get("id", "")), timeout_s=20))
+                continue
+            if other.get("operation") == "sync" and self._clock.monotonic() < deadline:
+                self._clock.sleep(0.5)
+                continue
+            raise _locked(node, other)
+
+    def _is_dead(self, other: Mapping[str, object]) -> bool:
+        """Whether the holder's process is proven gone. What cannot be asked is not dead."""
+        node_id = str(other.get("node", ""))
+        if not other.get("id") or node_id not in {node.id for node in self._nodes}:
+            return False
+        words = [str(other.get(key, "")) for key in ("boot_id", "pid", "start_ticks")]
+        completed = self._runner.run(node_id, reads("sh", "-c", _ALIVE, "sh", *words, timeout_s=20))
+        return completed.ok and completed.stdout.strip() == "dead"
+
+
+def _content(text: str) -> Mapping[str, object]:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _locked(node: Node, other: Mapping[str, object]) -> LockedError:
+    since = other.get("since")
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since)) if isinstance(since, int | float) else "an unknown time"
+    who = f"{other.get('operation', 'something')} by {other.get('user', '?')} on {other.get('host', '?')} (process {other.get('pid', '?')})"
+    return LockedError(
+        f"another operation runs on this pair: {who}, since {when}",
+        where=node.id,
+        state="nothing was changed",
+        hint=f"wait for it; if that process is gone for good, remove {LOCK_FILE} on the nodes",
+    )

@@ -1,0 +1,225 @@
+"""What is true of a pair now: everything the drivers and the core can read, one exchange per node. Reading changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import partial
+
+from attrs import frozen
+
+from xcat_ha._parallel import side_by_side
+from xcat_ha.errors import UnknownStateError
+from xcat_ha.interfaces import Drivers, Holding, ReplicaState, Runner, ScheduleState, Service, ServiceStates, SyncState
+from xcat_ha.models import RUN_DIR, STATE_DIR, Node, Pair
+from xcat_ha.steps import Command, Completed, reads
+
+_SHOWN_JOURNALS = 20
+
+# The newest journals with the lines that matter: the first, the first step that began, the last.
+_JOURNALS = """\
+cd "$1" 2>/dev/null || exit 0
+ls -1r | grep '\\.jsonl$' | head -n "$2" | while IFS= read -r name; do
+  printf 'journal %s\\n' "$name"
+  head -n 1 -- "$name"
+  grep -m 1 '"state": "started"' -- "$name"
+  tail -n 1 -- "$name"
+done
+"""
+# The second line tells whether the holder's process still lives, which counts only on the node that the holder names.
+_LOCK = """\
+cat "$1" 2>/dev/null || exit 0
+field() { sed -n "s/.*\\"$1\\": \\"\\{0,1\\}\\([^\\",}]*\\).*/\\1/p" "$2"; }
+[ "$(cat /proc/sys/kernel/random/boot_id)" = "$(field boot_id "$1")" ] || { echo dead; exit 0; }
+stat=$(cat "/proc/$(field pid "$1")/stat" 2>/dev/null) || { echo dead; exit 0; }
+set -- "$(field start_ticks "$1")" ${stat##*) }
+[ "$1" = "${21}" ] && echo alive || echo dead
+"""
+
+
+class Role(StrEnum):
+    """What a node is, as observed."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+    PARTIAL = "partial"
+    """Has some of the role: the address without xcatd, or xcatd without the address."""
+    UNKNOWN = "unknown"
+
+
+@frozen
+class JournalText:
+    """A journal found on a node: its name, and the lines of it that matter."""
+
+    name: str
+    text: str
+
+
+@frozen
+class LockState:
+    """The pair's lock as found on a node.
+
+    Attributes:
+        content: what the holder wrote of itself (id, operation, node, host, pid, user, since).
+        holder_alive: whether its process lives; None when it runs on another machine.
+    """
+
+    content: Mapping[str, object]
+    holder_alive: bool | None
+
+
+@frozen
+class NodeState:
+    """A node as observed. ``trouble`` says why it did not answer; then everything else is unknown."""
+
+    node: Node
+    trouble: str
+    clock_offset_s: float | None
+    holding: Holding
+    replica: ReplicaState
+    files: SyncState
+    services: ServiceStates
+    schedule: ScheduleState
+    lock: LockState | None
+    journals: tuple[JournalText, ...]
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the node answered."""
+        return not self.trouble
+
+    @property
+    def role(self) -> Role:
+        """What the node is. Silence is UNKNOWN."""
+        holds_none = self.holding.holds_none()
+        xcatd = self.services.running(Service.XCATD)
+        if holds_none is None or xcatd is None:
+            return Role.UNKNOWN
+        if holds_none:
+            return Role.PARTIAL if xcatd else Role.STANDBY
+        return Role.PRIMARY if xcatd else Role.PARTIAL
+
+
+@frozen
+class PairState:
+    """Both nodes as observed at one time (seconds since the epoch)."""
+
+    nodes: Mapping[str, NodeState]
+    observed_at: float
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """Ids of the nodes that are known to have a service address."""
+        return tuple(node_id for node_id, state in self.nodes.items() if state.holding.holds_none() is False)
+
+    @property
+    def unreachable(self) -> tuple[str, ...]:
+        """Ids of the nodes that did not answer."""
+        return tuple(node_id for node_id, state in self.nodes.items() if not state.reachable)
+
+    @property
+    def primary(self) -> str | None:
+        """The node that has the service address, if exactly one is known to have it."""
+        return self.holders[0] if len(self.holders) == 1 else None
+
+    def require_primary(self) -> str:
+        """The primary's id.
+
+        Raises:
+            UnknownStateError: no node, or both, have the service address, or a node that did not answer may have it.
+        """
+        if self.primary is not None:
+            return self.primary
+        if len(self.holders) > 1:
+            raise UnknownStateError(
+                f"both nodes have the service address ({', '.join(self.holders)})",
+                state="two machines answer for the management node",
+                hint="stop the role on the wrong one at once: systemctl stop xcatd, and take the address off its interface",
+            )
+        silent = ", ".join(self.unreachable)
+        raise UnknownStateError(
+            f"no node is known to have the service address{f'; {silent} did not answer' if silent else ''}",
+            hint=f"bring {silent} back" if silent else "if an operation stopped in the middle, xcat-ha resume goes on with it",
+        )
+
+
+def core_questions() -> tuple[Command, ...]:
+    """What the core itself asks of a node, before the drivers' questions."""
+    return (
+        reads("date", "+%s.%N"),
+        reads("sh", "-c", _LOCK, "sh", f"{RUN_DIR}/lock.json"),
+        reads("sh", "-c", _JOURNALS, "sh", f"{STATE_DIR}/journal", str(_SHOWN_JOURNALS)),
+    )
+
+
+def observe(pair: Pair, drivers: Drivers, runner: Runner, now: float) -> PairState:
+    """Ask both nodes everything, side by side, one exchange each. ``now``: seconds since the epoch on this machine."""
+    found: dict[str, NodeState] = {}
+
+    def ask(node: Node) -> None:
+        found[node.id] = observe_node(node, drivers, runner, now)
+
+    side_by_side([partial(ask, node) for node in pair.nodes])
+    return PairState(nodes={node.id: found[node.id] for node in pair.nodes}, observed_at=now)
+
+
+def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> NodeState:
+    """Ask one node everything in one exchange."""
+    core = core_questions()
+    parts = [
+        core,
+        drivers.identity.questions(node),
+        drivers.replication.questions(node),
+        drivers.files.questions(node),
+        drivers.services.questions(node),
+        drivers.schedule.questions(node),
+    ]
+    answers = list(runner.read_many(node.id, [question for part in parts for question in part]))
+    split: list[list[Completed]] = []
+    for part in parts:
+        split.append(answers[: len(part)])
+        del answers[: len(part)]
+    clock, lock, journals = split[0]
+    return NodeState(
+        node=node,
+        trouble="" if clock.returncode is not None else clock.summary,
+        clock_offset_s=_offset(clock, now),
+        holding=drivers.identity.interpret(node, split[1]),
+        replica=drivers.replication.interpret(node, split[2]),
+        files=drivers.files.interpret(node, split[3]),
+        services=drivers.services.interpret(node, split[4]),
+        schedule=drivers.schedule.interpret(node, split[5]),
+        lock=_lock(node, lock),
+        journals=_journals(journals),
+    )
+
+
+def _offset(answer: Completed, now: float) -> float | None:
+    """Seconds by which the node's clock is ahead, give or take the time of the exchange."""
+    try:
+        return float(answer.stdout.strip()) - now if answer.ok else None
+    except ValueError:
+        return None
+
+
+def _lock(node: Node, answer: Completed) -> LockState | None:
+    """The lock, None if there is no lock; an unreadable one still counts as a lock."""
+    lines = answer.stdout.strip().splitlines()
+    if not answer.ok or not lines:
+        return None
+    try:
+        content = json.loads(lines[0])
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        return LockState(content={"operation": "an unreadable lock"}, holder_alive=None)
+    return LockState(content=content, holder_alive=lines[-1] == "alive" if content.get("node") == node.id else None)
+
+
+def _journals(answer: Completed) -> tuple[JournalText, ...]:
+    found: list[JournalText] = []
+    for block in ("\n" + answer.stdout).split("\njournal ")[1:]:
+        name, _, text = block.partition("\n")
+        found.append(JournalText(name.removesuffix(".jsonl"), text))
+    return tuple(found)

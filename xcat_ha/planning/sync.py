@@ -1,0 +1,34 @@
+"""Bringing the standby's copies up to now."""
+
+from __future__ import annotations
+
+from xcat_ha.models import FileSet, Node
+from xcat_ha.observation import PairState
+from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
+from xcat_ha.steps import Phase, Steps, side_by_side
+
+DATABASE = "database"
+"""Name of the database among the sets of ``xcat-ha sync``."""
+
+
+def file_lanes(given: PlanningInput, source: Node, target: Node, file_sets: tuple[FileSet, ...]) -> tuple[Steps, ...]:
+    """One lane per file set: sets do not depend on each other."""
+    return tuple(given.drivers.files.steps_to_sync(source, target, (file_set,)) for file_set in file_sets)
+
+
+def plan_sync(given: PlanningInput, source: Node, target: Node, *, database: bool) -> Operation:
+    """Copy what changed from ``source``, the primary, to ``target``."""
+
+    def copy(_state: PairState) -> Phase:
+        lanes = file_lanes(given, source, target, given.file_sets)
+        if database:
+            lanes = (given.drivers.replication.steps_to_sync(source, target), *lanes)
+        return Phase(name="copy", why=f"{target.id} must have what {source.id} has.", stages=(side_by_side(*lanes),))
+
+    names = ([DATABASE] if database else []) + [file_set.name for file_set in given.file_sets]
+    return Operation(
+        name="sync",
+        summary=(f"Copy {', '.join(names)} from {source.id} (primary) to {target.id} (standby).",),
+        phases=(PhasePlanner("copy", copy, needs_observation=False),),
+        parameters={"source": source.id, "target": target.id, "sets": " ".join(names)},
+    )

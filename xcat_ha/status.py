@@ -1,0 +1,220 @@
+"""What a pair's state means for its administrator: who is what, what would be lost now, what is wrong, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from xcat_ha.errors import ExitCode
+from xcat_ha.interfaces import ROLE_SERVICES, ReplicaRole, Service
+from xcat_ha.journal import Outcome, Record
+from xcat_ha.models import Pair
+from xcat_ha.observation import NodeState, PairState, Role
+from xcat_ha.operations import records, unfinished
+
+_LATE_FACTOR = 3
+"""A copy older than this many intervals is late."""
+
+
+@frozen
+class NodeReport:
+    """One node.
+
+    Attributes:
+        id: its id.
+        role: what it is, as observed.
+        trouble: why it did not answer; empty when it did.
+        hostname: running hostname; None if unknown.
+        service_addresses: those it has now; None if unknown.
+        services: service name -> ``running``, ``stopped`` or ``unknown``, with ``, enabled`` if it would start at boot.
+        copy: one line on its database.
+        copy_age_s: seconds since the newest good copy began, on a standby; None if there is none or it is unknown.
+        file_sets: set name -> seconds since the last complete sync it received; None: never.
+        clock_offset_s: seconds its clock is ahead of this machine's.
+    """
+
+    id: str
+    role: Role
+    trouble: str
+    hostname: str | None
+    service_addresses: tuple[str, ...] | None
+    services: Mapping[str, str]
+    copy: str
+    copy_age_s: float | None
+    file_sets: Mapping[str, float | None]
+    clock_offset_s: float | None
+
+
+@frozen
+class Problem:
+    """Something that is not as it should be. ``unknown``: it could not be found out."""
+
+    what: str
+    hint: str
+    unknown: bool = False
+
+
+@frozen
+class Status:
+    """A pair now.
+
+    Attributes:
+        pair: its name.
+        primary: id of the node that has the service address; None if none or not exactly one is known to.
+        preferred: id of the node that has the role in peace.
+        unfinished: the operation that stopped in the middle, if any.
+        running: words on the operation that runs now; empty if none.
+        would_lose_s: if the primary died now, what was written in about this many seconds would be lost; None: unknown.
+        nodes: both nodes.
+        problems: what is wrong, the worst first.
+    """
+
+    pair: str
+    primary: str | None
+    preferred: str
+    unfinished: Record | None
+    running: str
+    would_lose_s: float | None
+    nodes: tuple[NodeReport, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DONE: healthy. FAILED: something is wrong. UNKNOWN: something could not be found out, and nothing known is wrong."""
+        if any(not problem.unknown for problem in self.problems):
+            return ExitCode.FAILED
+        return ExitCode.UNKNOWN if self.problems else ExitCode.DONE
+
+
+def report_status(pair: Pair, state: PairState) -> Status:
+    """The status made of an observation."""
+    standby = _standby(pair, state)
+    age_s = _copy_age_s(state, standby) if standby is not None else None
+    return Status(
+        pair=pair.name,
+        primary=state.primary,
+        preferred=pair.preferred,
+        unfinished=unfinished(state) if not _running(state) else None,
+        running=_running(state),
+        would_lose_s=age_s,
+        nodes=tuple(_node_report(state, node_state) for node_state in state.nodes.values()),
+        problems=_problems(pair, state, standby, age_s),
+    )
+
+
+def _standby(pair: Pair, state: PairState) -> NodeState | None:
+    return state.nodes[pair.other(state.primary).id] if state.primary is not None else None
+
+
+def _copy_age_s(state: PairState, node_state: NodeState) -> float | None:
+    last = node_state.replica.last_good
+    return None if last is None or node_state.replica.role is ReplicaRole.SOURCE else max(state.observed_at - last, 0.0)
+
+
+def _running(state: PairState) -> str:
+    for record in records(state):
+        if record.outcome is None:
+            return f"{record.operation} by {record.user} on {record.host or 'another machine'} (process {record.pid})"
+    return ""
+
+
+def _node_report(state: PairState, node_state: NodeState) -> NodeReport:
+    addresses = node_state.holding.service_addresses
+    return NodeReport(
+        id=node_state.node.id,
+        role=node_state.role,
+        trouble=node_state.trouble,
+        hostname=node_state.holding.hostname,
+        service_addresses=None if addresses is None else tuple(str(address) for address in addresses),
+        services={str(service): _service_words(node_state, service) for service in node_state.services.services},
+        copy=node_state.replica.detail,
+        copy_age_s=_copy_age_s(state, node_state),
+        file_sets={
+            name: None if set_state.last_sync is None else state.observed_at - set_state.last_sync
+            for name, set_state in node_state.files.sets.items()
+        },
+        clock_offset_s=node_state.clock_offset_s,
+    )
+
+
+def _service_words(node_state: NodeState, service: Service) -> str:
+    running = node_state.services.running(service)
+    words = "unknown" if running is None else ("running" if running else "stopped")
+    return f"{words}, enabled" if node_state.services.enabled(service) else words
+
+
+def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: float | None) -> tuple[Problem, ...]:
+    found: list[Problem] = []
+    record = unfinished(state)
+    if record is not None and not _running(state):
+        ended = "its program died" if record.outcome is Outcome.DIED else str(record.outcome)
+        found.append(Problem(f"the {record.operation} of {record.id} is unfinished: {ended}", "xcat-ha resume, or xcat-ha abandon"))
+    found += [_silent(node_state) for node_state in state.nodes.values() if not node_state.reachable]
+    found += _identity_problems(pair, state)
+    for node_state in state.nodes.values():
+        found += _node_problems(pair, state, node_state)
+    if standby is not None and standby.reachable:
+        found += _copy_problems(pair, standby, age_s)
+    return tuple(found)
+
+
+def _silent(node_state: NodeState) -> Problem:
+    return Problem(
+        f"{node_state.node.id} does not answer: {node_state.trouble}",
+        f"is it up? ssh as root to {node_state.node.address} must work with xcat-ha's key; silence does not prove that it is down",
+        unknown=True,
+    )
+
+
+def _identity_problems(pair: Pair, state: PairState) -> list[Problem]:
+    addresses = ", ".join(str(address.ip) for address in pair.identity.addresses)
+    if len(state.holders) > 1:
+        return [
+            Problem(f"BOTH nodes have a service address ({addresses})", "stop xcatd on the wrong one at once and take the address off it")
+        ]
+    if not state.holders and not state.unreachable:
+        return [
+            Problem(
+                f"no node has the service address ({addresses}): nobody is primary",
+                "an unfinished operation is resumed; after a reboot the role has to be started by hand on the node that had it",
+            )
+        ]
+    return []
+
+
+def _node_problems(pair: Pair, state: PairState, node_state: NodeState) -> list[Problem]:
+    found: list[Problem] = []
+    node = node_state.node
+    enabled = [str(service) for service in ROLE_SERVICES if node_state.services.enabled(service)]
+    if enabled:
+        found.append(Problem(f"{', '.join(enabled)} would start by itself when {node.id} boots", "xcat-ha setup disables it again"))
+    if node_state.holding.persistent:
+        found.append(Problem(f"{node.id}'s boot-time configuration has a service address", "xcat-ha setup takes it out"))
+    if node_state.role is Role.PARTIAL:
+        has = "the service address but no xcatd" if node_state.holding.holds_none() is False else "xcatd but not the service address"
+        found.append(Problem(f"{node.id} has {has}", "look at systemctl status xcatd there"))
+    if node_state.reachable and node_state.role is Role.UNKNOWN:
+        found.append(Problem(f"it cannot be told what {node.id} is", "look at ip address and systemctl there", unknown=True))
+    offset = node_state.clock_offset_s
+    if offset is not None and abs(offset) > pair.max_clock_skew_s:
+        found.append(Problem(f"the clock of {node.id} is {offset:+.1f} s off against this machine", "let chrony or ntpd keep the time"))
+    if node.id == state.primary and node_state.schedule.known and not any(job.active for job in node_state.schedule.jobs.values()):
+        found.append(Problem(f"no sync is scheduled on {node.id}, the primary", "xcat-ha setup installs the jobs"))
+    return found
+
+
+def _copy_problems(pair: Pair, standby: NodeState, age_s: float | None) -> list[Problem]:
+    name = standby.node.id
+    found: list[Problem] = []
+    running = [str(service) for service in ROLE_SERVICES if standby.services.running(service)]
+    if running:
+        found.append(Problem(f"{', '.join(running)} runs on {name}, the standby", "xcat-ha setup stops it"))
+    if standby.replica.healthy is not True:
+        unknown = standby.replica.healthy is None
+        found.append(
+            Problem(f"the copy of the database on {name} is not known to be good: {standby.replica.detail}", "xcat-ha sync", unknown)
+        )
+    elif age_s is not None and age_s > pair.sync_database_every_s * _LATE_FACTOR:
+        found.append(Problem(f"the copy on {name} is {age_s:.0f} s old", "xcat-ha sync; then look at the scheduled job on the primary"))
+    return found
