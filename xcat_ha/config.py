@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import cattrs
 from attrs import field, fields_dict, frozen
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 
 from xcat_ha.errors import ConfigError
 from xcat_ha.models import (
@@ -29,6 +30,7 @@ from xcat_ha.models import (
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*")
 _INTERFACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,14}")
+_TAKEN_SETS = frozenset({"credentials", "install", "tftp", "hosts", "database", "files"})
 _DRIVER_SECTIONS = {
     "database": "sqlite-copy",
     "files": "rsync",
@@ -104,7 +106,7 @@ def parse_pair(text: str, where: str = CONFIG_PATH) -> Pair:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib lets those of an endless number or of endless brackets through
         raise ConfigError(f"is not TOML: {error}", where=where, hint="mend the line it names") from error
     return _Reader(where).pair(data)
 
@@ -117,6 +119,13 @@ class _Reader:
         self._converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
         for wanted in (str, int, float, bool):
             self._converter.register_structure_hook(wanted, self._strict(wanted))
+        self._converter.register_structure_hook_func(lambda shape: shape == list[str], self._strings)
+
+    def _strings(self, value: Any, _type: Any) -> list[str]:
+        """A string is not a list of its letters."""
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise TypeError(f"must be {_STRINGS}, not {value!r}")
+        return [self._converter.structure(item, str) for item in value]
 
     @staticmethod
     def _strict(wanted: type) -> Any:
@@ -126,7 +135,9 @@ class _Reader:
             if wanted is float and isinstance(value, int) and not isinstance(value, bool):
                 return float(value)
             if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-                raise TypeError(f"must be a {_WORDS[wanted]}, not {value!r}")
+                raise TypeError(f"must be {_WORDS[wanted]}, not {value!r}")
+            if isinstance(value, str) and not value.isprintable():
+                raise TypeError(f"must not hold control characters: {value!r}")
             return value
 
         return structure
@@ -155,12 +166,10 @@ class _Reader:
                 return self.error(f"[{key}]", f"unknown key {extra}", f"the keys are: {_keys_of(shape)}")
             if isinstance(problem, KeyError):
                 return self.error(f"{key}.{problem.args[0]}", "is missing", f"[{key}] needs it")
-            if isinstance(problem, IterableValidationError):
-                inner = problem.exceptions[0]
-                return self.error(_noted(key, problem), f"an entry {inner}", "write a list of strings in brackets")
             name = _noted(key, problem)
             said = str(problem) if isinstance(problem, TypeError) else f"has the wrong form ({problem})"
-            return self.error(name, said, "see docs/configuration for its form")
+            hint = 'write them in brackets: ["…", "…"]' if _STRINGS in said else "see docs/configuration for its form"
+            return self.error(name, said, hint)
         return self.error(f"[{key}]", "cannot be understood", "see docs/configuration")
 
     def pair(self, data: Mapping[str, Any]) -> Pair:
@@ -174,9 +183,9 @@ class _Reader:
         if head.preferred not in {node.id for node in nodes}:
             ids = ", ".join(node.id for node in nodes)
             raise self.error("pair.preferred", f"{head.preferred!r} is not one of the nodes", f"use one of: {ids}")
-        if not head.xcat_dir.startswith("/"):
+        if not _is_usable(head.xcat_dir):
             raise self.error("pair.xcat_dir", "must be an absolute path", 'normally "/etc/xcat"')
-        if head.min_free_mib < 0 or head.max_clock_skew_s <= 0:
+        if head.min_free_mib < 0 or not 0 < head.max_clock_skew_s < math.inf:
             raise self.error("pair", "min_free_mib and max_clock_skew_s must be above zero", "leave them out for the defaults")
         if min(head.sync_database_every_s, head.sync_files_every_s) < 10:
             raise self.error("pair", "sync_database_every_s and sync_files_every_s must be 10 or more", "leave them out for the defaults")
@@ -202,7 +211,7 @@ class _Reader:
             raise self.error("[nodes]", "a pair has exactly two nodes", "write two tables: [nodes.ID] for each management node")
         first, second = (self._node(data, node_id) for node_id in table)
         for attribute in ("name", "address"):
-            if getattr(first, attribute) == getattr(second, attribute):
+            if getattr(first, attribute).lower() == getattr(second, attribute).lower():
                 raise self.error(
                     f"nodes.{second.id}.{attribute}",
                     f"is the same as that of {first.id}",
@@ -215,7 +224,7 @@ class _Reader:
         if not _ID.fullmatch(node_id):
             raise self.error(f"[{key}]", "a node id is made of a-z, 0-9 and -", "for example [nodes.mna]")
         raw: _NodeSection = self.section(data, key, _NodeSection)
-        if not _HOSTNAME.fullmatch(raw.name):
+        if not _is_hostname(raw.name):
             raise self.error(f"{key}.name", f"{raw.name!r} is not a hostname", "the node's own hostname, as in its /etc/hostname")
         if not _INTERFACE.fullmatch(raw.interface):
             raise self.error(f"{key}.interface", f"{raw.interface!r} is not an interface name", "for example eth0, no alias such as eth0:1")
@@ -224,15 +233,21 @@ class _Reader:
         if not 0 < raw.ssh_port < 65536:
             raise self.error(f"{key}.ssh_port", f"{raw.ssh_port} is not a port", "normally 22")
         try:
-            address = str(ipaddress.ip_address(raw.address))
+            address = ipaddress.ip_address(raw.address)
         except ValueError as error:
             raise self.error(f"{key}.address", f"{raw.address!r} is not an IP address", "the node's own address, without prefix") from error
-        return Node(id=node_id, name=raw.name, address=address, interface=raw.interface, bin_dir=raw.bin_dir, ssh_port=raw.ssh_port)
+        if address.is_loopback or address.is_unspecified or address.is_multicast:
+            raise self.error(f"{key}.address", f"{address} is no address of one machine", "the node's own address on its network")
+        return Node(id=node_id, name=raw.name, address=str(address), interface=raw.interface, bin_dir=raw.bin_dir, ssh_port=raw.ssh_port)
 
     def _identity(self, data: Mapping[str, Any], nodes: tuple[Node, Node]) -> ServiceIdentity:
         raw: _ServiceSection = self.section(data, "service", _ServiceSection)
-        if not _HOSTNAME.fullmatch(raw.hostname):
+        if not _is_hostname(raw.hostname):
             raise self.error("service.hostname", f"{raw.hostname!r} is not a hostname", "the name by which the cluster knows the MN")
+        for node in nodes:
+            if raw.hostname.lower() == node.name.lower():
+                hint = "the service hostname moves: give the node another name of its own"
+                raise self.error("service.hostname", f"{raw.hostname} is the own name of {node.id}", hint)
         try:
             mode = IdentityMode(raw.mode)
         except ValueError as error:
@@ -240,6 +255,8 @@ class _Reader:
         if not raw.addresses:
             raise self.error("service.addresses", "is empty", 'for example addresses = ["10.77.0.11/16"]')
         addresses = tuple(self._service_address(text, nodes) for text in raw.addresses)
+        if len({address.ip for address in addresses}) < len(addresses):
+            raise self.error("service.addresses", "names an address twice", "name it once")
         if sum(address.version == 4 for address in addresses) > 1:
             raise self.error("service.addresses", "more than one IPv4 address", "xCAT knows one master address; name that one")
         return ServiceIdentity(hostname=raw.hostname, addresses=addresses, mode=mode)
@@ -251,6 +268,11 @@ class _Reader:
             raise self.error("service.addresses", f"{text!r} is no address with prefix length", 'for example "10.77.0.11/16"') from error
         if "/" not in text:
             raise self.error("service.addresses", f"{text!r} has no prefix length", f'the subnet\'s, for example "{text}/16"')
+        net = address.network
+        if net.num_addresses > 2 and (address.ip == net.network_address or (address.version == 4 and address.ip == net.broadcast_address)):
+            raise self.error(
+                "service.addresses", f"{address.ip} stands for all of {net}, not for one machine", 'for example "10.77.0.11/16"'
+            )
         for node in nodes:
             if str(address.ip) == node.address:
                 raise self.error(
@@ -278,11 +300,13 @@ class _Reader:
 
     def _own_set(self, data: Mapping[str, Any], name: str) -> FileSet:
         key = f"files.own.{name}"
-        if not _ID.fullmatch(name) or name in {"credentials", "install", "tftp", "hosts"}:
-            raise self.error(f"[{key}]", "cannot be the name of a set", "use a-z, 0-9 and -, and none of the built-in sets' names")
+        if not _ID.fullmatch(name) or name in _TAKEN_SETS:
+            raise self.error(
+                f"[{key}]", "cannot be the name of a set", f"use a-z, 0-9 and -, no built-in name ({', '.join(sorted(_TAKEN_SETS))})"
+            )
         raw: _SetSection = self.section(data, key, _SetSection)
         for path in raw.paths:
-            if not path.startswith("/") or ".." in Path(path).parts or path == "/":
+            if not _is_usable(path):
                 raise self.error(f"{key}.paths", f"{path!r} is not a usable path", "write absolute paths, without .., not / itself")
         if not raw.paths:
             raise self.error(f"{key}.paths", "is empty", 'for example paths = ["/srv/scripts"]')
@@ -305,7 +329,18 @@ class _Reader:
         )
 
 
-_WORDS = {str: "string", int: "whole number", float: "number", bool: "true or false"}
+_STRINGS = "a list of strings"
+_WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _is_hostname(text: str) -> bool:
+    """A hostname; not an address, which looks like one made of numbers."""
+    return _HOSTNAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
+
+
+def _is_usable(path: str) -> bool:
+    """An absolute path that does not climb and is not ``/`` itself, however that is spelt."""
+    return path.startswith("/") and ".." not in Path(path).parts and path.strip("/.") != ""
 
 
 def _keys_of(shape: Any) -> str:

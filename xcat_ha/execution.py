@@ -159,7 +159,7 @@ def _run_step(phase: Phase, step: Step, execution: Execution, captured: dict[str
         if state != "started":
             execution.observer.step_ended(step, state, execution.clock.monotonic() - began, detail)
 
-    _stop_if_asked(execution, step)
+    _stop_if_asked(execution, f"before {step.name} on {step.host}")
     try:
         if _already_done(step, execution.runner):
             note("already")
@@ -167,7 +167,9 @@ def _run_step(phase: Phase, step: Step, execution: Execution, captured: dict[str
         note("started")
         execution.observer.step_started(step)
         try:
-            for command in step.commands:
+            for number, command in enumerate(step.commands):
+                if number > 0:
+                    _stop_if_asked(execution, f"in {step.name} on {step.host}")
                 _run_command(step, command, execution, captured)
             _await_done(step, execution)
         finally:
@@ -180,11 +182,11 @@ def _run_step(phase: Phase, step: Step, execution: Execution, captured: dict[str
         raise
 
 
-def _stop_if_asked(execution: Execution, step: Step) -> None:
+def _stop_if_asked(execution: Execution, where: str) -> None:
     if execution.stop_requested():
         raise InterruptedOperationError(
             "stopped on request",
-            where=f"before {step.name} on {step.host}",
+            where=where,
             hint="xcat-ha status explains the state; xcat-ha resume goes on",
         )
 
@@ -226,6 +228,15 @@ def _already_done(step: Step, runner: Runner) -> bool:
 
 
 def _run_command(step: Step, command: Command, execution: Execution, captured: dict[str, str]) -> None:
+    where = f"{step.name} on {step.host}"
+    for word in command.argv:
+        if isinstance(word, Ref) and word.name not in captured:
+            raise StepFailedError(
+                f"it needs {word.name}, which an earlier step prints; that step was done in an earlier run",
+                where=where,
+                state="this command was not run",
+                hint="xcat-ha abandon, then run the verb anew",
+            )
     filled = evolve(command, argv=tuple(captured[word.name] if isinstance(word, Ref) else word for word in command.argv))
     parse = PARSERS.get(command.progress or "")
 
@@ -235,7 +246,6 @@ def _run_command(step: Step, command: Command, execution: Execution, captured: d
             execution.observer.step_progressed(step, share)
 
     completed = execution.runner.run(step.host, filled, on_output=watch if parse is not None else None)
-    where = f"{step.name} on {step.host}"
     words = " ".join(str(word) for word in filled.argv)[:300]
     if completed.returncode is None:
         raise UnknownStateError(
@@ -271,6 +281,7 @@ def _await_done(step: Step, execution: Execution) -> None:
             return
         if execution.clock.monotonic() >= deadline:
             break
+        _stop_if_asked(execution, f"in {step.name} on {step.host}")
         execution.clock.sleep(pause_s)
         pause_s = min(pause_s * 2, _LONGEST_POLL_S)
     waited = f" within {step.settle_s:g} s" if step.settle_s else ""

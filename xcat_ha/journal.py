@@ -23,6 +23,7 @@ from xcat_ha.models import STATE_DIR
 
 JOURNAL_DIR = Path(STATE_DIR) / "journal"
 FORMAT = 1
+KEPT_JOURNALS = 500
 
 
 class Outcome(StrEnum):
@@ -97,6 +98,7 @@ class Journal:
     def __init__(self, path: Path, clock: Clock) -> None:
         """Go on with the journal at ``path``; a new one is made by :meth:`begin`."""
         self.path = path
+        self.changed = False
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -115,6 +117,7 @@ class Journal:
         journal = cls(directory / f"{operation_id}.jsonl", clock)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _prune(directory)
             descriptor = os.open(journal.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             os.close(descriptor)
             _fsync_directory(directory)
@@ -138,6 +141,7 @@ class Journal:
         Raises:
             JournalError: it could not be written.
         """
+        self.changed = self.changed or (event == "step" and facts.get("state") == "started")
         line = json.dumps({"event": event, "time": round(self._clock.now(), 3), **facts}, ensure_ascii=True) + "\n"
         try:
             with self._lock, self.path.open("a", encoding="ascii") as file:
@@ -146,6 +150,10 @@ class Journal:
                 os.fsync(file.fileno())
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+    def forget(self) -> None:
+        """Remove it: an operation that found nothing to do (a scheduled sync, every few minutes) need not be remembered."""
+        self.path.unlink(missing_ok=True)
 
     def entries(self) -> list[dict[str, Any]]:
         """Everything written so far.
@@ -165,6 +173,12 @@ class Journal:
     def end(self, outcome: Outcome, message: str = "") -> None:
         """Write the last line."""
         self.write("end", outcome=str(outcome), message=message)
+
+
+def _prune(directory: Path) -> None:
+    """Keep the newest journals; names sort by time."""
+    for path in sorted(directory.glob("*.jsonl"))[:-KEPT_JOURNALS]:
+        path.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> JournalError:

@@ -15,7 +15,7 @@ from xcat_ha.interfaces import Drivers, Holding, ReplicaState, Runner, ScheduleS
 from xcat_ha.models import RUN_DIR, STATE_DIR, Node, Pair
 from xcat_ha.steps import Command, Completed, reads
 
-_SHOWN_JOURNALS = 20
+_SHOWN_JOURNALS = 50
 
 # The newest journals with the lines that matter: the first, the first step that began, the last.
 _JOURNALS = """\

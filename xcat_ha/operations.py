@@ -188,7 +188,9 @@ def run_operation(workshop: Workshop, operation: Operation, journal: Journal, *,
         raise
     seconds = workshop.clock.monotonic() - began
     journal.end(Outcome.DONE, f"done in {seconds:.1f} s")
-    return Result(journal.id, operation.name, seconds, tuple(times), changed=True)
+    if not journal.changed and operation.name == "sync":
+        journal.forget()
+    return Result(journal.id, operation.name, seconds, tuple(times), changed=journal.changed)
 
 
 def locked(workshop: Workshop, operation: str, operation_id: str) -> PairLock:

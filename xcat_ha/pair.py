@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
@@ -38,7 +39,7 @@ from xcat_ha.operations import (
 )
 from xcat_ha.planning import Operation, PlanningInput
 from xcat_ha.planning.handover import plan_handover
-from xcat_ha.planning.requirements import Finding, checks_before_handover, checks_of_pair, findings_of_state
+from xcat_ha.planning.requirements import Finding, checks_before_handover, checks_before_setup, checks_of_pair, findings_of_state
 from xcat_ha.planning.setup import NODE_ID_FILE, plan_setup
 from xcat_ha.planning.sync import DATABASE, plan_sync
 from xcat_ha.planning.verify import plan_verify, steps_to_remove_record
@@ -201,7 +202,9 @@ class ManagedPair:
         self._require_master(site)
         given = self._given("setup", site, self._file_sets(site))
         config_text = Path(self.pair.source).read_text(encoding="utf-8")
-        return self._prepared(plan_setup(given, primary, standby, config_text), given, state, expect_primary=primary.id)
+        requires = checks_before_setup(self.pair, self.drivers, primary, standby)
+        operation = evolve(plan_setup(given, primary, standby, config_text), requires=requires)
+        return self._prepared(operation, given, state, expect_primary=primary.id)
 
     def open_way(self, *, accepted: frozenset[str], ask: Callable[[str], bool]) -> None:
         """Make ssh work both ways between this node and the other, with xcat-ha's own keys.
@@ -393,9 +396,12 @@ def load(
     Raises:
         ConfigError: the file cannot be used.
         DriverNotFoundError, DriverBrokenError: a driver cannot be used.
+        RefusedError: the program does not run as root.
     """
     pair = load_pair(path)
     drivers = load_drivers(pair)
+    if os.geteuid() != 0:
+        raise RefusedError("only root can look at a management node", state="nothing was changed", hint="run it as root")
     local = local_node_id(pair)
     runners: dict[str, Runner] = {node.id: LocalRunner() if node.id == local else SshRunner(node) for node in pair.nodes}
     runner: Runner = RoutingRunner(runners)

@@ -28,7 +28,7 @@ umask 077; mkdir -p "$HOME/.ssh"; touch "$HOME/.ssh/authorized_keys"
 key=$(cat); body=$(printf '%s\\n' "$key" | cut -d ' ' -f 1,2)
 grep -qF -- "$body" "$HOME/.ssh/authorized_keys" || printf '%s\\n' "$key" >> "$HOME/.ssh/authorized_keys"
 """
-_IS_AUTHORISED = 'body=$(cut -d " " -f 1,2); grep -qF -- "$body" "$HOME/.ssh/authorized_keys" 2>/dev/null'
+_IS_AUTHORISED = 'body=$(cut -d " " -f 1,2); grep -qF -- "$body" "$HOME/.ssh/authorized_keys" 2>/dev/null || exit 1'
 # stdin: known_hosts lines, all under one alias ($2), which replace those the alias has.
 _KNOW = """\
 umask 077; mkdir -p "${1%/*}"; touch "$1"

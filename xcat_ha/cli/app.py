@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -58,8 +60,11 @@ class _Verb(cli.Application):
         except KeyboardInterrupt:
             self._report(RefusedError("stopped by the keyboard", state="nothing was changed", hint="run it again"))
             return int(ExitCode.REFUSED)
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        except OSError as error:
+            if error.errno not in {errno.EPIPE, errno.EIO}:
+                raise
+            # Whoever read our output has gone, and so has the terminal; there is nobody to tell, also not at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return int(ExitCode.FAILED)
 
     def _report(self, error: XcatHaError) -> None:
@@ -184,6 +189,9 @@ class CheckVerb(_Verb):
         return self._answer(work)
 
 
+_WAY = "First the two nodes get ssh keys of xcat-ha's own (/etc/xcat-ha/ssh), and root may log in with them both ways."
+
+
 @XcatHa.subcommand("setup")
 class SetupVerb(_ChangingVerb):
     """Make the two nodes a pair. Run it on the management node that serves now.
@@ -201,6 +209,7 @@ class SetupVerb(_ChangingVerb):
 
         def prepare(pair: ManagedPair) -> Prepared:
             if not self.dry_run:
+                self._confirm((_WAY,))
                 pair.open_way(accepted=frozenset(self.trusted), ask=ask)
             return pair.prepare_setup()
 

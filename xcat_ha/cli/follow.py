@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -50,10 +51,11 @@ class Follower:
         self._print(f"  {step.host}  {step.name}  {words} ({seconds:.1f} s){said}")
 
     def _print(self, line: str) -> None:
-        with self._lock:
+        # The terminal may be gone (the operator was logged in over the address that moves): the operation goes on.
+        with self._lock, contextlib.suppress(OSError):
             start = _ERASE_LINE if self._terminal else ""
             print(f"{start}[{time.monotonic() - self._began:6.1f}] {line}", file=self._stream, flush=True)
 
     def _overwrite(self, line: str) -> None:
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             print(f"{_ERASE_LINE}[{time.monotonic() - self._began:6.1f}] {line}", end="", file=self._stream, flush=True)

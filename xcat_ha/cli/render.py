@@ -120,6 +120,8 @@ def show_result(result: Result) -> None:
     """What took how long."""
     for phase in result.phases:
         say(f"{phase.name}: {phase.seconds:.1f} s")
+    if not result.changed:
+        say("nothing had to be changed")
     say(f"{result.operation} done in {result.seconds:.1f} s ({result.operation_id})")
 
 

@@ -58,7 +58,7 @@ def _catch_up(given: PlanningInput, old: Node, new: Node, _state: PairState) -> 
     return Phase(
         name="catch-up",
         why=f"What is copied while {old.id} still serves need not be copied while nobody does.",
-        stages=(side_by_side(given.drivers.schedule.steps_to_stop(old)), side_by_side(*lanes)),
+        stages=(side_by_side(*lanes),),
     )
 
 
@@ -83,7 +83,10 @@ def _release(given: PlanningInput, old: Node, state: PairState) -> Phase:
     return Phase(
         name="release",
         why=f"{old.id} must hold nothing of the role before {given.pair.other(old.id).id} takes it.",
-        stages=(side_by_side(*stops), side_by_side(given.drivers.identity.steps_to_release(old, given.pair.identity))),
+        stages=(
+            side_by_side(*stops, given.drivers.schedule.steps_to_stop(old)),
+            side_by_side(given.drivers.identity.steps_to_release(old, given.pair.identity)),
+        ),
     )
 
 

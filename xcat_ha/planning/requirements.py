@@ -222,6 +222,15 @@ def _copy(state: NodeState) -> Finding:
     return Finding("copy", f"{state.node.id} has a good copy of the database", _three(state.replica.healthy, state.replica.detail), hint)
 
 
+def checks_before_setup(pair: Pair, drivers: Drivers, primary: Node, standby: Node) -> tuple[Check, ...]:
+    """What must hold before two machines are made a pair."""
+    version = _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", _XCAT_VERSION), "install the same xCAT on both")
+    found = [version, _same_tool(pair), engine_fits(pair, drivers, primary), engine_fits(pair, drivers, standby), _room(pair, standby)]
+    if drivers.replication.engines == {Engine.SQLITE}:
+        found.append(no_service_nodes(pair, primary))
+    return tuple(found)
+
+
 def checks_before_handover(pair: Pair, drivers: Drivers, old: Node, new: Node) -> tuple[Check, ...]:
     """What must hold before a planned change of primary."""
     both_ways = tuple(_ssh_works(here, there) for here, there in ((old, new), (new, old)))

@@ -9,7 +9,11 @@ import re
 from collections.abc import Sequence
 
 _DEVICES = frozenset({"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/urandom", "/dev/full"})
-_TOP = "etc|var|run|proc|sys|tmp|root|home|install|tftpboot|opt|srv|usr|boot|mnt|dev|lib|bin|sbin"
+TOP_DIRECTORIES = (
+    "etc", "var", "run", "proc", "sys", "tmp", "root", "home", "install", "tftpboot", "opt", "srv", "usr", "boot", "mnt", "dev", "lib", "bin",
+    "sbin",
+)
+_TOP = "|".join(TOP_DIRECTORIES)
 # A path begins where a word does: only blanks, quotes and some of the shell's operators may stand before it.
 _PATH_IN_SCRIPT = re.compile(rf"(?<![^\s\"'=<>|;&(`])(/(?:{_TOP})\b[^\s\"';|&<>(){{}}`]*)")
 _RSYNC_PATH_OPTIONS = (
@@ -17,12 +21,13 @@ _RSYNC_PATH_OPTIONS = (
     "log-file", "password-file", "write-batch", "read-batch",
 )
 _RSYNC_PATH = re.compile(rf"(--(?:{'|'.join(_RSYNC_PATH_OPTIONS)})=)(/.*)")
+_PATH = re.compile(r"/(?:[A-Za-z0-9._]|$)")
 _SHELLS = frozenset({"sh", "bash", "dash"})
 
 
 def rooted(word: str, root: str, base: str) -> str:
     """``word`` as a path below ``root`` if it is an absolute path; a path below ``base`` (the pair's own directory) stays."""
-    if not word.startswith("/") or word in _DEVICES or word == base or word.startswith(f"{base}/"):
+    if not _PATH.match(word) or word in _DEVICES or word == base or word.startswith(f"{base}/"):
         return word
     return f"{root}{word}"
 

@@ -9,6 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from xcat_ha.testing._paths import TOP_DIRECTORIES
+
 PASSED_THROUGH = (
     "awk", "base64", "basename", "cat", "chgrp", "chmod", "chown", "cmp", "comm", "cp", "cut", "date", "dd", "df", "diff", "dirname", "du",
     "echo", "env", "expr", "false", "find", "getent", "grep", "gzip", "gunzip", "head", "id", "install", "kill", "ln", "ls", "md5sum",
@@ -17,6 +19,11 @@ PASSED_THROUGH = (
     "uniq", "wc", "xargs", "flock", "sh", "bash", "setsid", "stdbuf", "nohup",
 )
 """Real programs a simulated host has, if this machine has them."""
+
+_SCRIPTED = frozenset({"awk", "sed", "grep", "expr", "printf", "echo"})
+_ANY_PATH = "/|/[A-Za-z0-9._]*"
+_COMMON_PATHS = "|".join(f"/{top}|/{top}/*" for top in TOP_DIRECTORIES)
+"""For programs whose arguments may be patterns or text, which may begin with a slash too."""
 
 _ASK = """\
 #!{python} -IS
@@ -51,7 +58,7 @@ for word do
   shift
   case $word in
     {base}/*|/dev/null|/dev/zero|/dev/urandom|/dev/std*) ;;
-    /*) word={root}$word ;;
+    {paths}) word={root}$word ;;
   esac
   set -- "$@" "$word"
 done
@@ -127,7 +134,7 @@ def install_shims(host: str, root: Path, programs: Path, base: Path, socket: str
         if program is None:
             continue
         template = _TRANSLATED if name in {"sh", "bash", "rsync"} else _PASS
-        write_program(programs / name, template.format(**names, name=name, program=program))
+        write_program(programs / name, template.format(**names, name=name, program=program, paths=_COMMON_PATHS if name in _SCRIPTED else _ANY_PATH))
     write_program(programs / "python3", _PYTHON.format(**names, path=":".join([str(python_library), *_search_path()])))
     (programs / ".route").symlink_to(".ask")
     write_program(programs / "ssh", _SSH.format(**names, router=str(programs / ".route")))

@@ -146,12 +146,14 @@ def _run_service(host: SimulatedHost, unit: Unit) -> bool:
         return False
     service = _read_unit_file(host, unit.fragment)["Service"]
     words = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(service.get("ExecStart", "").lstrip("-+!:@"))]
+    began_us = int(host.machine.uptime_s() * 1e6)
     done = host.execute(changes(*words))
     unit.failed = done.returncode != 0
     moment = time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime())
     unit.properties |= {
         "ExecMainStatus": str(done.returncode), "ExecMainExitTimestamp": moment, "ExecMainStartTimestamp": moment,
-        "Result": "exit-code" if unit.failed else "success",
+        "ExecMainStartTimestampMonotonic": str(began_us), "ExecMainExitTimestampMonotonic": str(int(host.machine.uptime_s() * 1e6)),
+        "ExecMainCode": "1", "Result": "exit-code" if unit.failed else "success",
     }
     timer = host.machine.units.get(unit.name.removesuffix(".service") + ".timer")
     if timer is not None:
@@ -218,7 +220,8 @@ def _facts(unit: Unit | None, name: str, host: SimulatedHost) -> dict[str, str]:
     facts = {
         "Id": name, "Names": name, "Description": name, "LoadState": load, "ActiveState": state, "SubState": sub,
         "UnitFileState": unit.enabled if unit else "", "FragmentPath": unit.fragment if unit else "", "MainPID": str(pid),
-        "Result": "success", "ExecMainStatus": "0", "ExecMainExitTimestamp": "", "ExecMainStartTimestamp": "", "NeedDaemonReload": "no",
+        "Result": "success", "ExecMainStatus": "0", "ExecMainCode": "0", "ExecMainExitTimestamp": "", "ExecMainStartTimestamp": "",
+        "ExecMainStartTimestampMonotonic": "0", "ExecMainExitTimestampMonotonic": "0", "NeedDaemonReload": "no",
     }
     if waits:
         facts |= {"LastTriggerUSec": "", "NextElapseUSecMonotonic": "1min", "Unit": name.removesuffix(".timer") + ".service"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -17,11 +18,17 @@ from xcat_ha.models import Node
 from xcat_ha.steps import Command, Completed, Trouble
 from xcat_ha.testing._paths import rooted_argv, unrooted
 from xcat_ha.testing._shims import add_simulated, install_shims
+from xcat_ha.testing._warm_python import WarmPython
 from xcat_ha.testing.machine import Machine
 from xcat_ha.testing.tree import fingerprint
 
 _VOLATILE = ("run", "tmp", "proc")
 _DIRECTORIES = ("etc", "root", "tmp", "run", "proc", "var/lib", "var/log", "var/tmp", "usr", "srv", "sys")
+
+
+@functools.cache
+def _warm_python() -> WarmPython:
+    return WarmPython()
 
 
 @frozen
@@ -77,6 +84,8 @@ class SimulatedHost:
         for name in _DIRECTORIES:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.write("/etc/hostname", f"{self.node.name}\n")
+        names = " ".join(dict.fromkeys((self.node.name, self.node.name.split(".")[0])))
+        self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.node.address} {names}\n")
         self.machine = Machine(hostname=self.node.name, interfaces={})
         self._boot()
 
@@ -103,10 +112,11 @@ class SimulatedHost:
         path.chmod(mode)
 
     def state(self) -> str:
-        """One word for the whole state: files and machine. Equal words mean that nothing changed in between."""
+        """One word for the whole state: files and machine (``/proc`` shows the machine). Equal words: nothing changed in between."""
         self.read_back()
         self.show()
-        return f"{fingerprint(self.root)} {self.machine.facts()}"
+        files = fingerprint(self.root, without=("proc",))
+        return f"{files} {self.machine.facts()}"
 
     def power_off(self) -> None:
         """Lose power: nothing runs any more, nothing answers; ``/run`` and ``/tmp`` are gone at the next boot."""
@@ -144,6 +154,8 @@ class SimulatedHost:
             return Completed(argv, 127, stderr=said)
         self.show()
         try:
+            if argv[:2] == (self.node.python, "-m"):
+                return self._run_python(argv, command)
             return self._run_process(argv, program, command)
         finally:
             self.read_back()
@@ -166,13 +178,33 @@ class SimulatedHost:
         try:
             ended = subprocess.run(
                 words, input=(command.stdin or "").encode("utf-8", "surrogateescape"), capture_output=True, timeout=command.timeout_s,
-                check=False, cwd=root, env={"PATH": programs, "HOME": f"{root}/root", "LANG": "C.UTF-8", "XCAT_HA_ROOT": root},
+                check=False, cwd=root, env=self._environment(),
             )
         except subprocess.TimeoutExpired:
-            return Completed(argv, None, stderr=f"no end after {command.timeout_s:g} s: {shlex.join(argv)[:200]}", trouble=Trouble.TIMED_OUT)
-        out, err = (unrooted(data.decode("utf-8", "surrogateescape"), root) for data in (ended.stdout, ended.stderr))
-        code = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
-        return Completed(argv, code, out, err, time.monotonic() - began)
+            return self._completed(argv, None, b"", b"", began)
+        return self._completed(argv, ended.returncode, ended.stdout, ended.stderr, began)
+
+    def _run_python(self, argv: tuple[str, ...], command: Command) -> Completed:
+        began = time.monotonic()
+        code, out, err = _warm_python().run(
+            argv[2:], stdin=(command.stdin or "").encode("utf-8", "surrogateescape"), directory=str(self.root),
+            environment=self._environment() | {"PYTHONDONTWRITEBYTECODE": "1"}, custom=f"{self._base}/{self.node.id}.lib/sitecustomize.py",
+            timeout_s=command.timeout_s,
+        )
+        return self._completed(argv, code, out, err, began)
+
+    def _environment(self) -> dict[str, str]:
+        root = str(self.root)
+        return {"PATH": str(self._programs), "HOME": f"{root}/root", "LANG": "C.UTF-8", "XCAT_HA_ROOT": root}
+
+    def _completed(self, argv: tuple[str, ...], code: int | None, out: bytes, err: bytes, began: float) -> Completed:
+        """An outcome with paths as the host names them; ``code`` None means out of time, below zero a signal."""
+        spent_s = time.monotonic() - began
+        if code is None:
+            said = f"no end after {spent_s:.1f} s: {shlex.join(argv)[:200]}"
+            return Completed(argv, None, stderr=said, duration_s=spent_s, trouble=Trouble.TIMED_OUT)
+        texts = (unrooted(data.decode("utf-8", "surrogateescape"), str(self.root)) for data in (out, err))
+        return Completed(argv, code if code >= 0 else 128 - code, *texts, spent_s)
 
     def _boot(self) -> None:
         for name in _VOLATILE:
@@ -204,6 +236,7 @@ class SimulatedHost:
             table.parent.mkdir(exist_ok=True)
             table.write_text(f"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n{listening}")
             self._shown["net/tcp"] = listening
+        (proc / "uptime").write_text(f"{self.machine.uptime_s():.2f} 0.00\n")
         for key, value in self._kernel_files().items():
             path = proc / "sys" / key
             if self._shown.get(key) != value or not path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterable, Mapping
 
 from attrs import define, evolve, field
@@ -71,6 +72,7 @@ class Machine:
         mounts: absolute paths that are mount points beside ``/``.
         announced: addresses for which the host sent gratuitous ARP or unsolicited neighbour advertisements.
         boots: how often it was booted.
+        booted_at: when that was last, in seconds since the epoch.
         powered: whether it runs at all.
         reachable: whether whoever runs commands reaches it.
         next_pid: process id the next process gets; beyond what a kernel gives out, so that no real process is ever meant.
@@ -85,6 +87,7 @@ class Machine:
     mounts: set[str] = field(factory=set)
     announced: list[str] = field(factory=list)
     boots: int = 1
+    booted_at: float = 0.0
     powered: bool = True
     reachable: bool = True
     next_pid: int = 5_000_000
@@ -94,8 +97,12 @@ class Machine:
         return copy.deepcopy(self)
 
     def facts(self) -> str:
-        """Everything but power and reachability, as one comparable text."""
-        return repr(evolve(self, powered=True, reachable=True, next_pid=0, boots=0))
+        """Everything that lasts, as one comparable text: neither power and reachability nor what was announced."""
+        return repr(evolve(self, powered=True, reachable=True, next_pid=0, boots=0, booted_at=0.0, announced=[]))
+
+    def uptime_s(self) -> float:
+        """Seconds since the last boot."""
+        return time.time() - self.booted_at
 
     def listening(self) -> frozenset[int]:
         """All TCP ports somebody listens on."""
@@ -146,6 +153,7 @@ class Machine:
         self.processes = {}
         self.ports, self.announced, self.sysctl = set(), [], {}
         self.boots += 1
+        self.booted_at = time.time()
         for unit in self.units.values():
             unit.running = unit.failed = False
         self.spawn(("/sbin/init",))

@@ -103,10 +103,11 @@ class SimulatedPair:
 
     def reset(self) -> None:
         """Both hosts as new, linked; handlers stay."""
-        self.linked = True
-        self.strangers.clear()
-        for host in self.hosts.values():
-            host.reset()
+        with self._call_lock:  # a program may still run in the background
+            self.linked = True
+            self.strangers.clear()
+            for host in self.hosts.values():
+                host.reset()
         self.runner.reset()
 
     def state(self) -> str:

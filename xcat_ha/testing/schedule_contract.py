@@ -95,7 +95,7 @@ class ScheduleContract(DriverContract[Schedule]):
     def test_how_a_job_ran_is_observed(self, driver: Schedule, site: Site) -> None:
         site.execute(driver.steps_to_start(site.first, (MARK, FAILING)))
         fresh = driver.observe(site.first, site.runner).jobs
-        assert {job.last_exit for job in fresh.values()} == {None}, "a job that never ran has an exit status"
+        assert {name: job.last_exit for name, job in fresh.items()} == {MARK.name: None, FAILING.name: None}, "a job that never ran has an exit status"
         self.run_now(site, MARK.name)
         self.run_now(site, FAILING.name)
         jobs = driver.observe(site.first, site.runner).jobs

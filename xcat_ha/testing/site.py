@@ -11,7 +11,7 @@ from xcat_ha.clock import Clock
 from xcat_ha.execution import execute_steps
 from xcat_ha.interfaces import Service
 from xcat_ha.models import Node, Pair
-from xcat_ha.steps import Steps
+from xcat_ha.steps import Completed, Steps, changes
 from xcat_ha.testing import tree
 from xcat_ha.testing.host import SimulatedHost
 from xcat_ha.testing.machine import Machine, Unit
@@ -104,6 +104,10 @@ class Site(ABC):
         """One word for everything commands could change on the node; it is also answered for a node that is off or cut."""
 
     @abstractmethod
+    def command(self, node_id: str, *argv: str) -> Completed:
+        """Run something on the node behind the driver's back; it is neither logged nor counted."""
+
+    @abstractmethod
     def addresses(self, node_id: str) -> tuple[str, ...]:
         """Addresses (without prefix length) of the node's interface, in the order the kernel lists them."""
 
@@ -184,6 +188,10 @@ class SimulatedSite(Site):
     def digest(self, node_id: str) -> str:
         """See :meth:`Site.digest`."""
         return self.simulated[node_id].state()
+
+    def command(self, node_id: str, *argv: str) -> Completed:
+        """See :meth:`Site.command`."""
+        return self.simulated[node_id].execute(changes(*argv))
 
     def addresses(self, node_id: str) -> tuple[str, ...]:
         """See :meth:`Site.addresses`."""

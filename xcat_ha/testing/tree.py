@@ -81,15 +81,16 @@ def digest(root: Path, below: str = "/", *, without: Collection[str] = ()) -> st
     return seen.hexdigest()
 
 
-def fingerprint(root: Path) -> str:
+def fingerprint(root: Path, *, without: Collection[str] = ()) -> str:
     """Like :func:`digest`, but trusting size, inode and change times instead of reading contents: quick, and blind to nothing a program
     can do without setting the clock back.
 
-    Change times of directories do not count: what was made and removed again leaves a tree as it was.
+    Change times of directories do not count: what was made and removed again leaves a tree as it was. ``without`` are names of directories
+    directly below ``root`` that are left out.
     """
     seen = hashlib.sha256()
     for directory, children, files in os.walk(root):
-        children.sort()
+        children[:] = sorted(child for child in children if directory != str(root) or child not in without)
         status = os.lstat(directory)
         seen.update(repr((directory, status.st_mode, status.st_uid, status.st_gid)).encode("utf-8", "surrogateescape"))
         for name in sorted([*files, *(child for child in children if os.path.islink(os.path.join(directory, child)))]):  # noqa: PTH114, PTH118

@@ -1,0 +1,57 @@
+# What a developer needs: test (everything), test-quick (no root, no lab), demo, bench, docs, clean.
+# Python >= 3.11. The first run makes .venv and installs what the tests need from the package index.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+LAB_TOOLS = debootstrap ip nsenter unshare rsync ssh ssh-keygen strace
+STAMP = $(VENV)/.installed
+MYPY_PATH = $(VENV)/tree
+
+.PHONY: test test-quick lint unit contract lab demo bench docs clean host-tools
+
+test: host-tools lint unit contract lab
+
+test-quick: lint unit contract
+
+$(STAMP): setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip setuptools wheel
+	$(BIN)/pip install --quiet -e '.[dev,docs]'
+	mkdir -p $(MYPY_PATH)
+	ln -sfn $(CURDIR)/xcat_ha $(MYPY_PATH)/xcat_ha
+	ln -sfn $(CURDIR)/drivers $(MYPY_PATH)/xcat_ha_drivers
+	touch $@
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	MYPYPATH=$(MYPY_PATH) $(BIN)/mypy --strict -p xcat_ha -p xcat_ha_drivers
+	$(BIN)/mypy --strict -p tests.lab -p tests.simulators
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(BIN)/pytest -q tests/unit
+
+contract: $(STAMP)
+	$(BIN)/pytest -q tests/contract
+
+# The machines of the lab are made with the host's own tools; as root on Debian or Ubuntu the missing ones are installed.
+host-tools:
+	@sh .ci/host-tools $(LAB_TOOLS)
+
+lab: $(STAMP) host-tools
+	$(BIN)/pytest -q -m lab tests/lab
+
+demo: $(STAMP) host-tools
+	$(BIN)/python -m tests.lab.demo
+
+bench: $(STAMP) host-tools
+	$(BIN)/python -m tests.bench
+
+docs: $(STAMP)
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,204 @@
+"""The target's part of a sync: look before anything comes, record what came. Standard library only.
+
+Every function takes the request of the source and returns the answer to it, both plain JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xcat_ha_drivers.rsync.passes import PARTIAL_DIR
+from xcat_ha_drivers.rsync.present import ancestors, group_number, under_root, user_number
+from xcat_ha_drivers.rsync.refusal import Refusal
+from xcat_ha_drivers.rsync.spec import RECEIPTS_DIR
+
+_FSYNC_SINCE = (3, 2, 4)
+
+
+def prepare(name: str, target: str, request: Mapping[str, Any]) -> dict[str, object]:
+    """Whether the set may come: no symbolic link above it, no file where a directory must go or the other way round.
+
+    Raises:
+        Refusal: it may not.
+    """
+    directories, files = _texts(request["directories"]), _texts(request["files"])
+    for path in (*directories, *files):
+        refuse_links_above(path, target)
+    for path in directories:
+        _require_directory(path, path, target)
+    for path in files:
+        if os.path.isdir(under_root(path)) and not os.path.islink(under_root(path)):
+            raise Refusal(f"{path} is a directory on {target}, but a file on the source", hint=f"remove it on {target} by hand, then sync again")
+    return {
+        "occupied": any(_holds_something(path) for path in directories),
+        "absent_parents": not all(os.path.isdir(under_root(owned[0])) for owned in request["parents"]),
+        "fsync": _rsync_version() >= _FSYNC_SINCE,
+        "unfinished": os.path.exists(under_root(f"{RECEIPTS_DIR}/{name}.unfinished")),
+    }
+
+
+def make_parents(_name: str, _target: str, request: Mapping[str, Any]) -> dict[str, object]:
+    """Make directories above the set's paths that are not there, as they are on the source. Those that are there stay as they are."""
+    for path, mode, user, group in request["parents"]:
+        there = under_root(path)
+        try:
+            os.mkdir(there, 0o700)
+        except FileExistsError:
+            continue
+        if os.geteuid() == 0:
+            os.chown(there, user_number(user), group_number(group))
+        os.chmod(there, mode)
+    return {"done": True}
+
+
+def record(name: str, _target: str, request: Mapping[str, Any]) -> dict[str, object]:
+    """Have everything on disk, then write the receipt."""
+    if request.get("sweep"):
+        _sweep(_texts(request["sweep"]))
+    _flush(_texts(request["sync"]))
+    write_receipt(name, request["record"])
+    return {"done": True}
+
+
+def write_receipt(name: str, facts: Mapping[str, object]) -> None:
+    """``<set>.json``: one line, written beside, flushed and renamed; then the mark of an unfinished sync goes."""
+    path = under_root(f"{RECEIPTS_DIR}/{name}.json")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write_file(path, (json.dumps({**facts, "finished": time.time()}) + "\n").encode(), 0o644)
+    try:
+        os.unlink(under_root(f"{RECEIPTS_DIR}/{name}.unfinished"))
+    except FileNotFoundError:
+        return
+
+
+def read_receipt(name: str) -> dict[str, Any]:
+    """What is recorded of the last sync; empty if nothing can be read."""
+    try:
+        with open(under_root(f"{RECEIPTS_DIR}/{name}.json"), encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_file(path: str, content: bytes, mode: int, like: str | None = None, owner: tuple[int, int] | None = None) -> None:
+    """Replace a file whole: temporary file beside it, flushed, renamed, directory flushed.
+
+    ``like``: an existing file whose extended attributes (ACL, SELinux label) the new one gets; ``owner``: uid and gid, -1 for ours.
+    """
+    temporary = f"{path}.xcat-ha-new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            if owner is not None and os.geteuid() == 0:
+                os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
+            for attribute in os.listxattr(like) if like is not None else ():
+                os.setxattr(file.fileno(), attribute, os.getxattr(like or "", attribute))
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise
+    directory = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _texts(values: Sequence[object]) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)
+
+
+def refuse_links_above(path: str, target: str) -> None:
+    """Every directory above ``path`` is a real one, or not there.
+
+    Raises:
+        Refusal: one is a symbolic link or a file.
+    """
+    for parent in ancestors(path):
+        _require_directory(parent, path, target)
+
+
+def _require_directory(path: str, wanted: str, target: str) -> None:
+    """Neither a symbolic link nor a file; not being there is fine."""
+    try:
+        mode = os.lstat(under_root(path)).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISLNK(mode):
+        raise Refusal(
+            f"{path} is a symbolic link on {target}; {wanted} would be written to another place",
+            hint=f"make {path} a real directory (or a bind mount) on {target}, or name the real path in the file set",
+        )
+    if not stat.S_ISDIR(mode):
+        raise Refusal(f"{path} is a file on {target}, but a directory on the source", hint=f"remove it on {target} by hand, then sync again")
+
+
+def _holds_something(path: str) -> bool:
+    try:
+        with os.scandir(under_root(path)) as entries:
+            return any(True for _ in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _rsync_version() -> tuple[int, ...]:
+    try:
+        said = subprocess.run(["rsync", "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
+    except OSError as error:
+        raise Refusal(f"rsync cannot be run: {error}", hint="install rsync on both nodes") from error
+    found = re.search(r"version v?(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(int(word) for word in found.groups()) if found else (0,)
+
+
+def _sweep(directories: Sequence[str]) -> None:
+    """Remove what an earlier, interrupted sync left waiting."""
+    for top in directories:
+        for directory, names, _files in os.walk(under_root(top)):
+            if PARTIAL_DIR in names:
+                names.remove(PARTIAL_DIR)
+                _remove_flat(os.path.join(directory, PARTIAL_DIR))
+
+
+def _remove_flat(directory: str) -> None:
+    """rsync puts only files into its partial directories; whatever else is there was not put there by it and stays."""
+    with os.scandir(directory) as entries:
+        for entry in list(entries):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+    try:
+        os.rmdir(directory)
+    except OSError:
+        return
+
+
+def _flush(paths: Sequence[str]) -> None:
+    """Flush each file system that holds a path of the set once."""
+    devices: dict[int, str] = {}
+    for path in paths:
+        try:
+            devices.setdefault(os.lstat(under_root(path)).st_dev, path)
+        except FileNotFoundError:
+            continue
+    for path in devices.values():
+        there = under_root(path)
+        there = os.path.dirname(there) if os.path.islink(there) else there
+        flushed = subprocess.run(["sync", "-f", there], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if flushed.returncode != 0:
+            raise Refusal(
+                f"what was received below {path} could not be flushed to disk: {flushed.stderr.strip()}",
+                hint="look at the kernel's messages about the disk (dmesg)",
+                state="the files are there, but are not recorded as synced",
+            )

@@ -1,0 +1,174 @@
+"""The table files in xCAT's own directory: what they hold now, cheaply, and what the marker says they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR, CopyError, base, generations, rooted, side_by_side, write_durably, writing_below
+from xcat_ha_drivers.sqlite_copy._generations import generation_paths, newest_number
+from xcat_ha_drivers.sqlite_copy._manifest import Table, id_of, stamp_of
+from xcat_ha_drivers.sqlite_copy._tables import Seen, hash_live, journal_of, look, table_paths
+
+APPLYING, APPLIED, HANDED_OVER, PROMOTED = "applying", "applied", "handed-over", "promoted"
+
+Known = Mapping[str, tuple[Seen, str]]
+
+
+class Marker(NamedTuple):
+    """What the table files in place are.
+
+    Attributes:
+        state: applying, applied, handed-over or promoted.
+        generation: directory name below ``generations``; empty when handed over or promoted without one.
+        id: id of the tables.
+        peer: id of the node they came from (applied) or were given to (handed-over).
+        snapshot_time: seconds since the epoch; everything committed before is in them.
+        newest: promoted and handed-over: number of the newest generation received before that; a higher one came later.
+    """
+
+    state: str
+    generation: str
+    id: str
+    peer: str
+    snapshot_time: float
+    newest: int = 0
+
+    @property
+    def stamp(self) -> str:
+        """As :attr:`Manifest.stamp` of the copy in place."""
+        return stamp_of(self.id, self.snapshot_time)
+
+
+def read_marker() -> Marker | None:
+    """The marker, or None when there is none.
+
+    Raises:
+        CopyError: it cannot be understood.
+    """
+    path = rooted(BASE_DIR) / "in-place.json"
+    try:
+        document: Any = json.loads(path.read_text())
+        marker = Marker(**{field: document[field] for field in Marker._fields})
+        if marker.state not in (APPLYING, APPLIED, HANDED_OVER, PROMOTED):
+            raise ValueError(f"state {marker.state!r}")  # noqa: TRY301  # handled with its likes, just below
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CopyError(f"{path} is not usable ({error})", hint=f"remove {path} and seed this node again") from error
+    return marker
+
+
+def write_marker(marker: Marker) -> None:
+    """Set the marker, durably and in one piece."""
+    with writing_below(base(), "the marker is as it was"):
+        write_durably(base() / "in-place.json", json.dumps(marker._asdict()) + "\n")
+
+
+def read_known(xcat_dir: str) -> Known:
+    """The cache of checksums by file name; empty whenever it is of no use. It saves work, it decides nothing."""
+    try:
+        document: Any = json.loads((rooted(BASE_DIR) / "known.json").read_text())
+        if document["directory"] != xcat_dir:
+            return {}
+        return {name: (Seen(*seen), str(sha256)) for name, (seen, sha256) in document["tables"].items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def write_known(xcat_dir: str, known: Known) -> None:
+    """Keep the cache."""
+    with writing_below(base(), "the copy itself is complete"):
+        write_durably(base() / "known.json", json.dumps({"directory": xcat_dir, "tables": known}) + "\n")
+
+
+def is_unchanged(path: Path, seen: Seen, known: Known) -> bool:
+    """Whether a table surely holds what it held when it became known (a journal beside it means: ask SQLite)."""
+    recorded = known.get(path.name)
+    return recorded is not None and recorded[0] == seen and not journal_of(path).exists()
+
+
+def live_table(path: Path, known: Known, wait_s: float) -> Table:
+    """One table as it is now; changes nothing.
+
+    Raises:
+        CopyError: it cannot be read as an SQLite table, or has a hot journal.
+    """
+    seen = look(path)
+    sha256 = known[path.name][1] if is_unchanged(path, seen, known) else ""
+    if not sha256:
+        seen, sha256 = hash_live(path, wait_s)
+    status = path.stat()
+    return Table(sha256, seen.size, status.st_mode & 0o777, status.st_uid, status.st_gid, seen.counter)
+
+
+def live_tables(xcat_dir: str, wait_s: float) -> dict[str, Table]:
+    """All tables as they are now; changes nothing. Errors as :func:`live_table`."""
+    known = read_known(xcat_dir)
+    paths = table_paths(xcat_dir)
+    return dict(zip((path.name for path in paths), side_by_side(lambda path: live_table(path, known, wait_s), paths), strict=True))
+
+
+class InPlace(NamedTuple):
+    """Marker and files together.
+
+    Attributes:
+        kind: ``none``, ``half``, ``waiting``, ``copy``, ``touched``, ``own`` (see the package's table).
+        marker: as read.
+        tables: how many table files there are.
+        id: id of the tables; empty when they could not be read.
+        trouble: why not.
+    """
+
+    kind: str
+    marker: Marker | None
+    tables: int
+    id: str
+    trouble: str = ""
+
+
+def in_place(xcat_dir: str, wait_s: float) -> InPlace:
+    """What this node's database is; changes nothing.
+
+    Raises:
+        CopyError: the marker or the directory cannot be read.
+    """
+    marker = read_marker()
+    paths = table_paths(xcat_dir)
+    content, trouble = "", ""
+    try:
+        content = id_of(live_tables(xcat_dir, wait_s)) if paths else ""
+    except CopyError as error:
+        trouble = str(error)
+    return InPlace(_kind(marker, content, tables=len(paths)), marker, len(paths), content, trouble)
+
+
+def pending_generation(marker: Marker | None) -> Path | None:
+    """The complete generation that counts instead of the files in place, because a run died before they were (all) replaced by it."""
+    if marker is not None and marker.state == APPLYING:
+        return generations() / marker.generation
+    is_older = marker is None or (marker.state in (PROMOTED, HANDED_OVER) and newest_number() > marker.newest)
+    return generation_paths()[-1] if is_older and newest_number() else None
+
+
+def _kind(marker: Marker | None, content: str, *, tables: int) -> str:
+    if pending_generation(marker):
+        return "half" if marker is not None and marker.state == APPLYING else "waiting"
+    if not tables:
+        return "none"
+    if marker is None or marker.state == PROMOTED:
+        return "own"
+    if content == marker.id:
+        return "copy"
+    return "touched" if marker.state == APPLIED else "own"
+
+
+def is_writable(xcat_dir: str) -> bool:
+    """Whether xcatd could write: directory and files are writable and the file system is not mounted read-only."""
+    directory = rooted(xcat_dir)
+    if not os.access(directory, os.W_OK) or os.statvfs(directory).f_flag & os.ST_RDONLY:
+        return False
+    return all(os.access(path, os.W_OK) for path in table_paths(xcat_dir))

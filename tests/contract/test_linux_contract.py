@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from xcat_ha_drivers.linux import LinuxIdentity
+
+from xcat_ha.models import IdentityMode, Pair
+from xcat_ha.testing import IdentityContract
+
+
+class TestLinuxIdentity(IdentityContract):
+    modes = (IdentityMode.SERVICE_ADDRESS,)
+
+    def make_driver(self, pair: Pair) -> LinuxIdentity:
+        return LinuxIdentity(pair, {})

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from xcat_ha_drivers.rsync import Rsync
+
+from xcat_ha.models import Pair
+from xcat_ha.testing import FileSyncerContract
+
+
+class TestRsync(FileSyncerContract):
+    def make_driver(self, pair: Pair) -> Rsync:
+        return Rsync(pair, {})

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from xcat_ha_drivers.systemd import Systemd
+
+from xcat_ha.models import Pair
+from xcat_ha.testing import ServiceControlContract
+
+
+class TestSystemd(ServiceControlContract):
+    def make_driver(self, pair: Pair) -> Systemd:
+        return Systemd(pair, {})

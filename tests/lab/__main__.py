@@ -1,0 +1,7 @@
+"""The program ``python3 -m tests.lab``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

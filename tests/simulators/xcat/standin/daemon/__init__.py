@@ -1,0 +1,1 @@
+"""xcatd: the daemon and its processes."""

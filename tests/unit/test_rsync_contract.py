@@ -1,0 +1,13 @@
+"""The driver ``rsync`` keeps what every file syncer promises."""
+
+from __future__ import annotations
+
+from xcat_ha.interfaces import FileSyncer
+from xcat_ha.models import Pair
+from xcat_ha.testing import FileSyncerContract, Site
+from xcat_ha_drivers.rsync import Rsync
+
+
+class TestRsync(FileSyncerContract):
+    def make_driver(self, pair: Pair) -> Rsync:
+        return Rsync(pair, {})
