@@ -7,6 +7,7 @@ One file per operation, ``/var/lib/xcat-ha/journal/<time>-<operation>-<id>.jsonl
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 from collections.abc import Mapping
@@ -142,9 +143,12 @@ class Journal:
             JournalError: it could not be written.
         """
         self.changed = self.changed or (event == "step" and facts.get("state") == "started")
-        line = json.dumps({"event": event, "time": round(self._clock.now(), 3), **facts}, ensure_ascii=True) + "\n"
+        line = json.dumps({"event": event, "time": round(self._clock.now(), 3), **facts}, ensure_ascii=True).encode("ascii") + b"\n"
         try:
-            with self._lock, self.path.open("a", encoding="ascii") as file:
+            with self._lock, self.path.open("a+b") as file:
+                if file.tell() > 0:
+                    file.seek(-1, os.SEEK_END)
+                    line = line if file.read(1) == b"\n" else b"\n" + line  # a half-written line (power loss) must not swallow this one
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
@@ -220,23 +224,35 @@ def summarise(name: str, text: str, *, alive: bool | None = None) -> Record | No
         alive: whether its process still runs; None if not known, then an unended operation counts as running.
     """
     entries = parse_lines(text)
-    if not entries or entries[0]["event"] != "begin":
+    if not entries or entries[0]["event"] != "begin" or not _is_time(entries[0].get("time")):
         return None
     begin = entries[0]
-    ends = [entry for entry in entries if entry["event"] == "end"]
-    last = ends[-1] if ends else None
-    outcome = Outcome(last["outcome"]) if last else (Outcome.DIED if alive is False else None)
+    parameters, pid = begin.get("parameters"), begin.get("pid")
+    # What comes after an end (it was resumed) takes the end back.
+    last = entries[-1] if entries[-1]["event"] == "end" else None
     return Record(
         id=name,
         operation=str(begin.get("operation", "")),
-        parameters={str(key): str(value) for key, value in dict(begin.get("parameters", {})).items()},
+        parameters={str(key): str(value) for key, value in parameters.items()} if isinstance(parameters, dict) else {},
         began=float(begin["time"]),
-        ended=float(last["time"]) if last else None,
-        outcome=outcome,
+        ended=float(last["time"]) if last and _is_time(last.get("time")) else None,
+        outcome=_outcome(last) if last else (Outcome.DIED if alive is False else None),
         message=str(last.get("message", "")) if last else "",
         changed=any(entry["event"] == "step" and entry.get("state") == "started" for entry in entries),
         must_finish=bool(begin.get("must_finish", False)),
         host=str(begin.get("host", "")),
-        pid=int(begin.get("pid", 0)),
+        pid=pid if isinstance(pid, int) else 0,
         user=str(begin.get("user", "")),
     )
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _outcome(end: Mapping[str, Any]) -> Outcome:
+    """How it ended; a word of another version is not taken for a good end."""
+    try:
+        return Outcome(end.get("outcome"))
+    except ValueError:
+        return Outcome.FAILED

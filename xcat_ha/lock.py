@@ -20,13 +20,20 @@ from xcat_ha.steps import changes, reads
 
 LOCK_FILE = f"{RUN_DIR}/lock.json"
 
-# noclobber makes the shell create the file with O_EXCL: exactly one of two contenders succeeds.
+# noclobber makes the shell create the file with O_EXCL: exactly one of two contenders succeeds. The guard keeps one from removing, as a
+# dead holder's, the lock that another has just taken in its place.
 _TAKE = """\
 mkdir -p -m 755 "$1" || exit 3
+exec 9>>"$1/lock.guard"
+flock -w 10 9 || exit 3
 set -C
 { printf '%s\\n' "$2" > "$1/lock.json"; } 2>/dev/null || { cat "$1/lock.json" 2>/dev/null; exit 7; }
 """
-_DROP = 'if grep -qF "$2" "$1" 2>/dev/null; then rm -f "$1"; fi'
+_DROP = """\
+exec 9>>"${1%/*}/lock.guard"
+flock -w 10 9 || exit 3
+if grep -qF "\\"id\\": \\"$2\\"" "$1" 2>/dev/null; then rm -f "$1"; fi
+"""
 # Alive only if it is the same boot, the pid exists, and it started at the same tick (field 22 of stat, counted after the name).
 _ALIVE = """\
 [ "$(cat /proc/sys/kernel/random/boot_id)" = "$1" ] || { echo dead; exit 0; }
@@ -103,6 +110,7 @@ class PairLock:
     def _take(self, node: Node) -> None:
         deadline = self._clock.monotonic() + self._wait_s
         content = json.dumps(asdict(self._holder))
+        dropped: set[object] = set()
         while True:
             completed = self._runner.run(node.id, changes("sh", "-c", _TAKE, "sh", RUN_DIR, content, timeout_s=20))
             if completed.ok:
@@ -116,7 +124,8 @@ class PairLock:
                     hint=f"see to it that {node.id} answers and {RUN_DIR} can be written there",
                 )
             other = _content(completed.stdout)
-            if self._is_dead(other):
+            if other.get("id") not in dropped and self._is_dead(other):
+                dropped.add(other.get("id"))
                 self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, str(other.get("id", "")), timeout_s=20))
                 continue
             if other.get("operation") == "sync" and self._clock.monotonic() < deadline:

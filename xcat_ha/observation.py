@@ -17,7 +17,7 @@ from xcat_ha.steps import Command, Completed, reads
 
 _SHOWN_JOURNALS = 50
 
-# The newest journals with the lines that matter: the first, the first step that began, the last.
+# The newest journals with the lines that matter: the first, the first step that began, the last, which may be half written.
 _JOURNALS = """\
 cd "$1" 2>/dev/null || exit 0
 ls -1r | grep '\\.jsonl$' | head -n "$2" | while IFS= read -r name; do
@@ -25,6 +25,7 @@ ls -1r | grep '\\.jsonl$' | head -n "$2" | while IFS= read -r name; do
   head -n 1 -- "$name"
   grep -m 1 '"state": "started"' -- "$name"
   tail -n 1 -- "$name"
+  echo
 done
 """
 # The second line tells whether the holder's process still lives, which counts only on the node that the holder names.

@@ -275,7 +275,7 @@ class ManagedPair:
         host = record.host or self._workshop.local
         with locked(self._workshop, "abandon", f"abandon-{record.id}"):
             path = f"{STATE_DIR}/journal/{record.id}.jsonl"
-            script = 'printf "%s\\n" "$2" >> "$1" && sync "$1"'
+            script = 'printf "\\n%s\\n" "$2" >> "$1" && sync "$1"'  # on a line of its own, also after a half-written one
             completed = self._workshop.runner.run(host, changes("sh", "-c", script, "sh", path, line))
         if not completed.ok:
             raise UnreachableError(f"its journal on {host} cannot be written: {completed.summary}", hint="run xcat-ha abandon there")

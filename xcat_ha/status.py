@@ -199,9 +199,30 @@ def _node_problems(pair: Pair, state: PairState, node_state: NodeState) -> list[
     offset = node_state.clock_offset_s
     if offset is not None and abs(offset) > pair.max_clock_skew_s:
         found.append(Problem(f"the clock of {node.id} is {offset:+.1f} s off against this machine", "let chrony or ntpd keep the time"))
-    if node.id == state.primary and node_state.schedule.known and not any(job.active for job in node_state.schedule.jobs.values()):
-        found.append(Problem(f"no sync is scheduled on {node.id}, the primary", "xcat-ha setup installs the jobs"))
-    return found
+    return found + _unknown_problems(node_state) + (_schedule_problems(node_state) if node.id == state.primary else [])
+
+
+def _unknown_problems(node_state: NodeState) -> list[Problem]:
+    """What a node that answers does not tell: silence is never fine."""
+    if not node_state.reachable:
+        return []
+    node, services = node_state.node, node_state.services
+    unknown = [str(service) for service in ROLE_SERVICES if services.enabled(service) is None]
+    unknown += ["the service address"] if node_state.holding.persistent is None else []
+    what = f"it is not known whether {', '.join(unknown)} would start by itself when {node.id} boots"
+    return [Problem(what, "xcat-ha check tells more", unknown=True)] if unknown and node_state.role is not Role.UNKNOWN else []
+
+
+def _schedule_problems(node_state: NodeState) -> list[Problem]:
+    name, jobs = node_state.node.id, node_state.schedule.jobs
+    if node_state.schedule.known and not jobs:
+        return [Problem(f"no sync is scheduled on {name}, the primary", "xcat-ha setup installs the jobs")]
+    inactive = sorted(job for job, job_state in jobs.items() if job_state.active is False)
+    if inactive:
+        return [Problem(f"{', '.join(inactive)} is not scheduled on {name}, the primary", "xcat-ha setup installs the jobs")]
+    if not node_state.schedule.known or any(job_state.active is None for job_state in jobs.values()):
+        return [Problem(f"it is not known whether syncs are scheduled on {name}, the primary", "xcat-ha check tells more", unknown=True)]
+    return []
 
 
 def _copy_problems(pair: Pair, standby: NodeState, age_s: float | None) -> list[Problem]:
@@ -210,11 +231,13 @@ def _copy_problems(pair: Pair, standby: NodeState, age_s: float | None) -> list[
     running = [str(service) for service in ROLE_SERVICES if standby.services.running(service)]
     if running:
         found.append(Problem(f"{', '.join(running)} runs on {name}, the standby", "xcat-ha setup stops it"))
+    unknown = [str(service) for service in ROLE_SERVICES if standby.services.running(service) is None]
+    if unknown and standby.role is not Role.UNKNOWN:
+        what = f"it is not known whether {', '.join(unknown)} runs on {name}, the standby"
+        found.append(Problem(what, "look at systemctl there", unknown=True))
     if standby.replica.healthy is not True:
-        unknown = standby.replica.healthy is None
-        found.append(
-            Problem(f"the copy of the database on {name} is not known to be good: {standby.replica.detail}", "xcat-ha sync", unknown)
-        )
+        what = f"the copy of the database on {name} is not known to be good: {standby.replica.detail}"
+        found.append(Problem(what, "xcat-ha sync", unknown=standby.replica.healthy is None))
     elif age_s is not None and age_s > pair.sync_database_every_s * _LATE_FACTOR:
         found.append(Problem(f"the copy on {name} is {age_s:.0f} s old", "xcat-ha sync; then look at the scheduled job on the primary"))
     return found

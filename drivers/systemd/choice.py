@@ -33,13 +33,15 @@ CONSERVER_DROP_IN = "run/systemd/system/conserver-server.service.d/50-xcat-ha.co
 CONSERVER_DROP_IN_TEXT = """\
 # Written by xcat-ha when it started this unit; gone after a reboot.
 # makeconservercf writes /etc/conserver.cf; Debian's unit reads /etc/conserver/conserver.cf, as a user that may not read xCAT's credentials.
-# Opening 2,000 consoles takes conserver minutes; as a forking unit it would be killed after 90 s for not having finished.
+# Opening 2,000 consoles takes conserver minutes: as a forking unit it would be killed after 90 s for not having finished, and asked to
+# stop meanwhile it does not hear that. It has nothing to save.
 [Service]
 Type=exec
 PIDFile=
 User=root
 ExecStart=
 ExecStart=/usr/sbin/conserver $OPTS -C /etc/conserver.cf
+TimeoutStopSec=5
 """
 
 

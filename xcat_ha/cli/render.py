@@ -52,8 +52,13 @@ def show_findings(findings: Sequence[Finding]) -> None:
     rows = [(words[finding.verdict], finding.topic, finding.question, _short(finding)) for finding in findings]
     table(("", "topic", "question", "detail"), rows)
     bad = [finding for finding in findings if finding.verdict is not Verdict.HOLDS]
+    hints: dict[str, list[str]] = {}
     for finding in bad:
-        say(f"hint: {finding.question}: {finding.hint}")
+        if finding.hint:
+            hints.setdefault(finding.hint, []).append(finding.question)
+    for hint, questions in hints.items():
+        more = f" (and {len(questions) - 1} more)" if len(questions) > 1 else ""
+        say(f"hint: {questions[0]}{more}: {hint}")
     fails = sum(finding.verdict is Verdict.FAILS for finding in findings)
     say(f"{len(findings) - len(bad)} hold, {fails} fail, {len(bad) - fails} unknown")
 

@@ -23,7 +23,7 @@ from xcat_ha.planning.xcat_steps import (
 )
 from xcat_ha.steps import Phase, in_order, side_by_side
 
-_SERVED = (Service.DHCP, Service.DNS, Service.CONSOLE, Service.TFTP)
+_SERVED = (Service.DHCP, Service.DNS, Service.TFTP)
 
 
 def plan_handover(given: PlanningInput, old: Node, new: Node, *, verb: str = "failover") -> Operation:
@@ -67,12 +67,14 @@ def _stop_xcatd(given: PlanningInput, old: Node, state: PairState) -> Phase:
     return Phase(name="stop-xcatd", why="Nothing may write after the last copy begins.", stages=(side_by_side(steps),))
 
 
-def _last_copy(given: PlanningInput, old: Node, new: Node, _state: PairState) -> Phase:
+def _last_copy(given: PlanningInput, old: Node, new: Node, state: PairState) -> Phase:
     lanes = (given.drivers.replication.steps_to_hand_over(old, new), *file_lanes(given, old, new, given.file_sets))
+    # A console server that is still opening consoles takes long to stop, and nothing depends on it.
+    consoles = given.drivers.services.steps_to_stop(old, (Service.CONSOLE,), state.nodes[old.id].services)
     return Phase(
         name="last-copy",
         why=f"{new.id} must have everything {old.id} has, before {old.id} gives anything up.",
-        stages=(side_by_side(*lanes),),
+        stages=(side_by_side(*lanes, consoles),),
     )
 
 

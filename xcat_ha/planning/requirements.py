@@ -196,7 +196,7 @@ def _clock(pair: Pair, state: NodeState) -> Finding:
 
 def _nothing_at_boot(state: NodeState) -> Finding:
     enabled = [str(service) for service in ROLE_SERVICES if state.services.enabled(service)]
-    unknown = not state.services.known or state.holding.persistent is None
+    unknown = state.holding.persistent is None or any(state.services.enabled(service) is None for service in ROLE_SERVICES)
     persistent = [str(address) for address in state.holding.persistent or ()]
     reasons = [f"{name} is enabled" for name in enabled] + [f"{address} is in its boot-time configuration" for address in persistent]
     holds = False if reasons else (None if unknown else True)
@@ -211,7 +211,8 @@ def _own_address(state: NodeState) -> Finding:
 
 def _stopped(state: NodeState) -> Finding:
     running = [str(service) for service in ROLE_SERVICES if state.services.running(service)]
-    holds = False if running else (None if not state.services.known else True)
+    unknown = any(state.services.running(service) is None for service in ROLE_SERVICES)
+    holds = False if running else (None if unknown else True)
     detail = f"{', '.join(running)} runs" if running else ""
     hint = "xcat-ha setup stops and disables them"
     return Finding("services", f"the role's services are stopped on {state.node.id}, the standby", _three(holds, detail), hint)

@@ -15,6 +15,9 @@ from xcat_ha.xcat.commands import MAKECONSERVERCF, MAKEDHCP, MAKEDNS, MAKEGOCONS
 TENURE = f"{RUN_DIR}/tenure"
 """Made when a node takes the role; names the operation; gone with a reboot, as the role is."""
 
+DHCP_NODES = f"{RUN_DIR}/dhcp-nodes"
+"""Touched after reservations were made: the server writes its leases file anew at every start, so that file's age tells nothing."""
+
 _GENERATE_S = 1800.0
 """makedns of a large cluster takes minutes (facts: xCAT section 7); this is a bound, not an expectation."""
 
@@ -143,8 +146,8 @@ def _steps_for_dhcp(given: PlanningInput, node: Node) -> Steps:
             name="generate-dhcp-nodes",
             why="Reservations of nodes live only in the server's leases file.",
             host=node.id,
-            done_when=check(f"the DHCP server on {node.id} has the nodes' reservations", "--nodes"),
-            commands=(changes(MAKEDHCP, "-a", timeout_s=_GENERATE_S),),
+            done_when=check(f"the DHCP server on {node.id} has the nodes' reservations", "--nodes", DHCP_NODES),
+            commands=(changes(MAKEDHCP, "-a", timeout_s=_GENERATE_S), changes("touch", DHCP_NODES)),
             settle_s=30.0,
         ),
     )

@@ -44,18 +44,25 @@ def batch_script(commands: Sequence[tuple[Sequence[str], str, float]]) -> str:
 
 def parse_batch(output: str, argvs: Sequence[tuple[str, ...]]) -> tuple[Completed, ...] | None:
     """The answers in the script's output, None if it is not complete."""
-    lines = output.splitlines()
+    lines = output.splitlines()[-len(argvs) - 1 :]  # whatever a login shell's start-up files print comes before
     if len(lines) != len(argvs) + 1 or lines[-1] != "end":
         return None
     answers: list[Completed] = []
     for argv, line in zip(argvs, lines, strict=False):
         fields = line.split(" ")
-        if len(fields) != 3 or not fields[0].isdigit():
+        try:
+            code, out, err = int(fields[0]), *(_decoded(field) for field in fields[1:])
+        except ValueError:
             return None
-        code = int(fields[0])
-        out, err = (base64.b64decode(field.rstrip(".")).decode("utf-8", "surrogateescape") for field in fields[1:])
         if code in _TIMED_OUT:
             answers.append(Completed(argv, None, out, err, trouble=Trouble.TIMED_OUT))
         else:
             answers.append(Completed(argv, code, out, err))
     return tuple(answers)
+
+
+def _decoded(field: str) -> str:
+    """The text of a frame: base64 and a full stop."""
+    if not field.endswith("."):
+        raise ValueError("cut off")
+    return base64.b64decode(field[:-1], validate=True).decode("utf-8", "surrogateescape")

@@ -57,8 +57,8 @@ def run_process(  # noqa: PLR0913 - one call site per runner; a parameter object
 ) -> Completed:
     """Run ``argv`` in a session of its own, so that a terminal's Ctrl-C or hang-up reaches the caller only.
 
-    On time-out the whole process group gets SIGTERM, then SIGKILL after 5 s. A program that is not there gives exit status 127 as a
-    shell would.
+    On time-out the whole process group gets SIGTERM, then SIGKILL after 5 s. A program that is not there gives exit status 127, one that
+    cannot be run 126, as in a shell.
     """
     shown = tuple(shown_argv if shown_argv is not None else argv)
     started = time.monotonic()
@@ -71,10 +71,10 @@ def run_process(  # noqa: PLR0913 - one call site per runner; a parameter object
             start_new_session=True,
             env=dict(environment) if environment is not None else None,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Completed(shown, 127, stderr=f"{argv[0]}: command not found")
-    except PermissionError:
-        return Completed(shown, 126, stderr=f"{argv[0]}: permission denied")
+    except OSError as error:
+        return Completed(shown, 126, stderr=f"{argv[0]}: {error.strerror}")
     try:
         out, err, in_time = _converse(process, stdin, started + timeout_s, on_output)
     finally:

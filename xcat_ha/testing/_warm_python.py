@@ -6,6 +6,7 @@ This module is both sides: imported by the tests, it is the client; run as a pro
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -37,10 +38,17 @@ class WarmPython:
         self._talk, far = socket.socketpair()
         search = ":".join(str(Path(entry).resolve()) for entry in sys.path if entry and Path(entry).exists())
         with far:
-            subprocess.Popen(
+            self._forker = subprocess.Popen(
                 [sys.executable, "-P", __file__, str(far.fileno())], pass_fds=(far.fileno(),), stdin=subprocess.DEVNULL,
                 env={"PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8", "PATH": ""}, start_new_session=True,
             )
+
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """End the interpreter."""
+        self._talk.close()
+        self._forker.wait()
 
     def run(
         self, words: Sequence[str], *, stdin: bytes, directory: str, environment: Mapping[str, str], custom: str, timeout_s: float

@@ -17,6 +17,7 @@ from xcat_ha.steps import Command, Completed, Effect, Ref, Step, Steps, Trouble
 from xcat_ha.testing.site import SimulatedSite, Site
 from xcat_ha.testing.watch import SimulatedPowerCut
 
+_SITE = pytest.StashKey[Site]()
 D = TypeVar("D", bound=Driver[Any])
 
 GARBAGE = (
@@ -34,11 +35,13 @@ class Deed(Generic[D]):
         name: shown by pytest.
         arrange: brings a fresh site into the situation.
         steps: plans, as the tool would, from what can be observed now.
+        outcome: what must be equal after an interrupted and repeated run, if that is not :meth:`DriverContract.outcome`.
     """
 
     name: str
     arrange: Callable[[Site, D], None]
     steps: Callable[[Site, D], Steps]
+    outcome: Callable[[Site, D], object] | None = None
 
 
 class DriverContract(Generic[D]):
@@ -80,11 +83,16 @@ class DriverContract(Generic[D]):
         self.assert_unknown(state)
 
     @pytest.fixture
-    def site(self) -> Iterator[Site]:
-        """Two fresh nodes."""
-        site = self.make_site()
-        yield site
-        site.close()
+    def site(self, request: pytest.FixtureRequest) -> Site:
+        """Two fresh nodes. The site is made once for the class."""
+        holder = request.node.getparent(pytest.Class)
+        site: Site | None = holder.stash.get(_SITE, None)
+        if site is None:
+            site = holder.stash[_SITE] = self.make_site()
+            holder.addfinalizer(site.close)
+        else:
+            site.fresh()
+        return site
 
     @pytest.fixture
     def driver(self, site: Site) -> D:
@@ -293,11 +301,12 @@ class DriverContract(Generic[D]):
         return stop.value
 
     def _die_everywhere(self, driver: D, site: Site, deed: Deed[D], then: Callable[[], None]) -> None:
+        outcome = deed.outcome or self.outcome
         deed.arrange(site, driver)
         site.runner.forget()
         site.execute(deed.steps(site, driver))
         count = len(site.runner.changes)
-        wanted = self.outcome(site, driver)
+        wanted = outcome(site, driver)
         for number in site.kill_points(count):
             site.fresh()
             deed.arrange(site, driver)
@@ -308,7 +317,7 @@ class DriverContract(Generic[D]):
             then()
             site.runner.revive()
             site.execute(deed.steps(site, driver))
-            assert self.outcome(site, driver) == wanted, f"after a death behind change {number} of {count}"
+            assert outcome(site, driver) == wanted, f"after a death behind change {number} of {count}"
 
 
 def _assert_plain(command: Command) -> None:

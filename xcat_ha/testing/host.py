@@ -153,6 +153,7 @@ class SimulatedHost:
             said = f"{argv[0]}: not simulated; teach the host with host.handle({name!r}, …)\n"
             return Completed(argv, 127, stderr=said)
         self.show()
+        (self.root / "proc/uptime").write_text(f"{self.machine.uptime_s():.2f} 0.00\n")
         try:
             if argv[:2] == (self.node.python, "-m"):
                 return self._run_python(argv, command)
@@ -236,7 +237,6 @@ class SimulatedHost:
             table.parent.mkdir(exist_ok=True)
             table.write_text(f"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n{listening}")
             self._shown["net/tcp"] = listening
-        (proc / "uptime").write_text(f"{self.machine.uptime_s():.2f} 0.00\n")
         for key, value in self._kernel_files().items():
             path = proc / "sys" / key
             if self._shown.get(key) != value or not path.exists():

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "dns":
             word.add_argument("--name", required=True)
         if name == "dhcp":
-            word.add_argument("--nodes", action="store_true")
+            word.add_argument("--nodes", metavar="STAMP", help="a file touched after reservations were made")
         if name == "xcatd":
             word.add_argument("--master", required=True)
         if name in {"prove", "proved"}:
@@ -89,9 +89,9 @@ def _existing(candidates: tuple[str, ...]) -> Path:
 def _require_newer(path: Path, since: str) -> None:
     stamp = _ROOT / since.lstrip("/")
     if not stamp.is_file():
-        raise _Fails(f"{since} does not exist: this node did not take the role since it booted")
+        raise _Fails(f"{stamp} does not exist: this node did not take the role since it booted")
     if path.stat().st_mtime_ns < stamp.stat().st_mtime_ns:
-        raise _Fails(f"{path} is older than this node's tenure")
+        raise _Fails(f"{path} is older than {stamp}")
 
 
 def _run(*argv: str, timeout_s: float = 100.0, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -192,14 +192,14 @@ def _dhcp(given: argparse.Namespace) -> None:
         raise _Fails(f"{path} does not name {given.address} as next-server")
     if given.nodes:
         _require_port(_DHCP_PORT, "DHCP server")
-        _require_reservations(path, given.since)
+        _require_newer(_existing((given.nodes.lstrip("/"),)), str(path.relative_to(_ROOT)))
+        _require_reservations(path)
 
 
-def _require_reservations(configuration: Path, since: str) -> None:
+def _require_reservations(configuration: Path) -> None:
     """The leases file (ISC) or the configuration (Kea) has reservations, unless no node has a MAC address at all."""
     kea = configuration.name.startswith("kea")
     leases = configuration if kea else _existing(_LEASES)
-    _require_newer(leases, since)
     text = leases.read_text(encoding="utf-8", errors="replace")
     if re.search(r'"hw-address"' if kea else r"^host \S+ \{", text, re.MULTILINE):
         return

@@ -37,7 +37,7 @@ def standard_file_sets(
     for name, path in (("installdir", installdir), ("tftpdir", tftpdir), ("xcat_dir", xcat_dir), ("root_home", root_home)):
         pure = PurePosixPath(path)
         if not pure.is_absolute() or len(pure.parts) < 2 or ".." in pure.parts:
-            raise ConfigError(f"{name} is {path!r}, which is not a usable directory", hint="set it in xCAT's site table to an absolute path")
+            raise ConfigError(f"{name} is {path!r}, which is no usable directory", hint="set it in xCAT's site table to an absolute path")
     install, tftp = installdir.rstrip("/"), tftpdir.rstrip("/")
     return (
         FileSet(
