@@ -253,6 +253,6 @@ def _is_time(value: object) -> bool:
 def _outcome(end: Mapping[str, Any]) -> Outcome:
     """How it ended; a word of another version is not taken for a good end."""
     try:
-        return Outcome(end.get("outcome"))
+        return Outcome(str(end.get("outcome")))
     except ValueError:
         return Outcome.FAILED

@@ -86,7 +86,7 @@ def steps_from_json(text: str) -> Steps:
 def _load(text: str, shape: Any) -> Any:
     try:
         return _CONVERTER.structure(json.loads(text), shape)
-    except (ValueError, TypeError, KeyError, BaseValidationError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, BaseValidationError) as error:
         raise ParseError(
             f"this is not a plan as xcat-ha writes it: {type(error).__name__}",
             hint="the file was written by another version or changed by hand; make a new plan",

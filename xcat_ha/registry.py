@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 from stevedore import NamedExtensionManager
 
-from xcat_ha.errors import DriverBrokenError, DriverNotFoundError
+from xcat_ha.errors import DriverBrokenError, DriverNotFoundError, XcatHaError
 from xcat_ha.interfaces import (
     Capability,
     Driver,
@@ -45,7 +45,7 @@ class DriverInfo:
         name: as the configuration names it.
         distribution: package that brings it, with version.
         target: ``module:attribute``.
-        problem: why it cannot be used; empty when it can (as far as importing it tells).
+        problem: why it cannot be used, and what to do; empty when it can be (as far as importing it tells).
     """
 
     group: str
@@ -67,7 +67,7 @@ def installed_drivers(*, load: bool = False) -> tuple[DriverInfo, ...]:
                 try:
                     driver_class(group, point.name)
                 except (DriverBrokenError, DriverNotFoundError) as error:
-                    problem = error.what
+                    problem = f"{error.what}; {error.hint}"
             found.append(DriverInfo(group, point.name, source, point.value, problem))
     return tuple(sorted(found, key=lambda info: (info.group, info.name)))
 
@@ -93,12 +93,16 @@ def driver_class(group: str, name: str) -> type[Driver[Any]]:
         raise DriverBrokenError(f"driver {name!r} of {group} is registered by several packages: {packages}", hint="uninstall all but one")
     failures: list[BaseException] = []
     # Only the driver asked for is imported: another backend's database package is none of our business.
-    manager: NamedExtensionManager[Any] = NamedExtensionManager(
-        namespace=group,
-        names=[name],
-        invoke_on_load=False,
-        on_load_failure_callback=lambda _manager, _point, error: failures.append(error),
-    )
+    try:
+        manager: NamedExtensionManager[Any] = NamedExtensionManager(
+            namespace=group,
+            names=[name],
+            invoke_on_load=False,
+            on_load_failure_callback=lambda _manager, _point, error: failures.append(error),
+            on_missing_entrypoints_callback=lambda _names: None,  # told below, with its reason
+        )
+    except SystemExit as error:  # a module that ends the program that imports it; stevedore lets that through
+        failures.append(error)
     if failures:
         raise _import_problem(group, name, failures[0]) from failures[0]
     return _verified(group, name, manager[name].plugin)
@@ -139,13 +143,19 @@ def _verified(group: str, name: str, plugin: Any) -> type[Driver[Any]]:
     if missing:
         raise DriverBrokenError(f"{where} lacks {', '.join(missing)}", hint=hint)
     if issubclass(plugin, ReplicationBackend):
-        strange = [value for value in plugin.capabilities if not isinstance(value, Capability)]
+        declared = _items(plugin.capabilities)
+        strange = [value for value in declared if not isinstance(value, Capability)] if declared is not None else [plugin.capabilities]
         if strange:
             raise DriverBrokenError(f"{where} declares unknown capabilities: {strange}", hint=f"known: {', '.join(Capability)}")
-        engines = getattr(plugin, "engines", None)
+        engines = _items(getattr(plugin, "engines", None))
         if not engines or any(not isinstance(engine, Engine) for engine in engines):
             raise DriverBrokenError(f"{where} does not say which database engines it serves", hint="set engines = frozenset({Engine.…})")
     return plugin  # type: ignore[return-value]
+
+
+def _items(value: object) -> list[object] | None:
+    """What a set holds; None if it is nothing of the kind."""
+    return list(value) if isinstance(value, frozenset | set | tuple | list) else None
 
 
 def load_drivers(pair: Pair) -> Drivers:
@@ -157,7 +167,14 @@ def load_drivers(pair: Pair) -> Drivers:
     """
 
     def build(group: str, choice: DriverChoice) -> Any:
-        return driver_class(group, choice.name)(pair, choice.options)
+        driver = driver_class(group, choice.name)
+        try:
+            return driver(pair, choice.options)
+        except XcatHaError:
+            raise
+        except Exception as error:
+            what = f"driver {choice.name!r} of {group} cannot be built: {type(error).__name__}: {error}"
+            raise DriverBrokenError(what, hint=f"tell the authors of {driver.__module__}") from error
 
     return Drivers(
         replication=build("xcat_ha.replication", pair.database),

@@ -1,5 +1,5 @@
 #!/opt/xcat-ha/bin/python3
-# ruff: noqa: INP001, T201 - a program of its own, which prints
+# ruff: noqa: T201 - a program of its own, which prints
 """For a monitoring system: who is primary, what would be lost if it died now, what is wrong.
 
     watch_pair.py [CONFIGURATION]

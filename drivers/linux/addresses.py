@@ -9,7 +9,7 @@ Linux keeps the IPv4 addresses of an interface ordered by scope, and puts ``scop
 same mask is there (else EINVAL). Hence the *service form* of an IPv4 address: one bit wider than the network, ``scope link
 noprefixroute``. It has no connected route and is not chosen as source for routes with a gateway or with a source of their own; connections
 to it from the node itself have it as source. It *is* chosen as source for link routes without a source (169.254.0.0/16) and for limited
-broadcasts. IPv6 addresses get /128, deprecated from the start, so that they never are a source by themselves.
+broadcasts. IPv6 addresses get /128, no route, and are deprecated from the start, so that they never are a source by themselves.
 
 If the node has no other address in the cluster's network on that interface (its own one is on another network), nothing has to be put
 first and somebody has to bring the connected route: then the service form is the plain one, with the network's prefix length.
@@ -59,7 +59,10 @@ def parse_links(text: str) -> tuple[Link, ...]:
     data = json.loads(text)
     if not isinstance(data, list):
         raise ValueError("not a list of interfaces")  # noqa: TRY004 - one error for everything unreadable
-    return tuple(_link(item) for item in data if item)
+    links = tuple(_link(item) for item in data if item)
+    if not links:
+        raise ValueError("no interface, not even the loopback one")
+    return links
 
 
 def _link(item: Any) -> Link:
@@ -126,7 +129,7 @@ def is_service_form(held: Held, service: Interface, link: Link, services: Sequen
     if "noprefixroute" not in held.flags:
         return False
     if service.version == 6:
-        return prefix == 128
+        return "deprecated" in held.flags
     return held.scope == "link" and prefix < plain and "secondary" not in held.flags
 
 
@@ -236,6 +239,15 @@ def argv_to_add(service: Interface, link: Link, services: Sequence[Interface], *
     # The same address counts too: in the form of the boot configuration it has a mask of its own.
     prefix = service_prefix(service, [held.address for held in link.addresses])
     return ("ip", "-4", "address", "add", f"{service.ip}/{prefix}", "dev", link.name, "scope", "link", "noprefixroute")
+
+
+def argv_to_convert(held: Held) -> tuple[str, ...]:
+    """The command that gives an IPv6 address the service form where it is, without a moment of absence.
+
+    An interface cannot have an IPv6 address twice, and its prefix length cannot be changed; without route and as deprecated one it means
+    nothing any more.
+    """
+    return ("ip", "-6", "address", "change", str(held.address), "dev", held.device, "noprefixroute", "preferred_lft", "0")
 
 
 def argv_to_delete(held: Held) -> tuple[str, ...]:

@@ -19,8 +19,10 @@ from xcat_ha_drivers.linux.addresses import (
     Interface,
     Link,
     argv_to_add,
+    argv_to_convert,
     every,
     find_link,
+    has_company,
     has_own,
     in_service_form,
     other_forms,
@@ -103,7 +105,8 @@ def _check_and_add(args: argparse.Namespace, links: Sequence[Link], strangers: S
     # The kernel's own check of an IPv6 address takes one to two seconds, during which the address is not used: let it run meanwhile.
     early = [service for service in strangers if service.version == 6 and kernel.kernel_checks_duplicates(args.interface)]
     _add(early, args, added)
-    in_use = _in_use(links, args.interface, strangers) if strangers else ""
+    # Those that are here already too: an earlier run may have been killed, or a boot file may have brought them unasked.
+    in_use = _in_use(links, args.interface, args.address)
     if in_use:
         raise Refusal(f"{in_use}; nothing was taken. Find that machine, and stop or fence it first")
     kernel.wait_until_checked(args.address, deadline_s=DUPLICATE_CHECK_S)
@@ -116,13 +119,17 @@ def _check_and_add(args: argparse.Namespace, links: Sequence[Link], strangers: S
 
 def _add(services: Sequence[Interface], args: argparse.Namespace, added: list[Interface]) -> None:
     for service in services:
-        present = [entry for entry in every(read_links()) if entry.address.ip == service.ip]
-        if service.version == 6:
-            _drop(present)  # IPv6 has no second form of one address on an interface
-        if not present:
+        links = read_links()
+        link = _link(links, args.interface)
+        there = [entry for entry in link.addresses if entry.address.ip == service.ip and service.version == 6]
+        if there and has_company(link, service, args.address):
+            run(*argv_to_convert(there[0]))
+            continue
+        _drop(there)
+        known_unique = any(entry.address.ip == service.ip for entry in every(links))
+        if not known_unique:
             added.append(service)
-        link = _link(read_links(), args.interface)
-        run(*argv_to_add(service, link, args.address, known_unique=bool(present)))
+        run(*argv_to_add(service, link, args.address, known_unique=known_unique))
         kernel.drop_foreign_broadcasts(service, args.interface)
 
 

@@ -22,17 +22,32 @@ class OwnName(NamedTuple):
         return (self.name,) if bare == self.name else (self.name, bare)
 
 
-def merge(source: Sequence[str], target: Sequence[str], keep: Sequence[str]) -> list[str]:
-    """The source's lines, with the target's own ones (those that match a pattern of ``keep``) where the source's own ones are."""
+class _Parts(NamedTuple):
+    """The source's lines before and after the place of the own ones, and the target's own ones."""
+
+    before: list[str]
+    own: list[str]
+    after: list[str]
+
+    @property
+    def lines(self) -> list[str]:
+        return [*self.before, *self.own, *self.after]
+
+
+def _parts(source: Sequence[str], target: Sequence[str], keep: Sequence[str]) -> _Parts:
     patterns = [re.compile(pattern) for pattern in keep]
 
     def is_own(line: str) -> bool:
         return any(pattern.search(line) for pattern in patterns)
 
-    own = [line for line in target if is_own(line)]
     first = next((place for place, line in enumerate(source) if is_own(line)), 0)
     before, after = ([line for line in part if not is_own(line)] for part in (source[:first], source[first:]))
-    return [*before, *own, *after]
+    return _Parts(before, [line for line in target if is_own(line)], after)
+
+
+def merge(source: Sequence[str], target: Sequence[str], keep: Sequence[str]) -> list[str]:
+    """The source's lines, with the target's own ones (those that match a pattern of ``keep``) where the source's own ones are."""
+    return _parts(source, target, keep).lines
 
 
 def merge_hosts(source: Sequence[str], target: Sequence[str], keep: Sequence[str], own: OwnName) -> list[str]:
@@ -41,9 +56,10 @@ def merge_hosts(source: Sequence[str], target: Sequence[str], keep: Sequence[str
     Names of itself that the target had and the merged lines lack come with the target's own lines; a node that is named nowhere gets
     a line of its own address.
     """
-    lines = merge(source, target, keep)
-    if not _names(lines, "localhost"):
-        lines.insert(0, next((line for line in target if _names([line], "localhost")), "127.0.0.1 localhost"))
+    parts = _parts(source, target, keep)
+    if not _names(parts.lines, "localhost"):
+        parts.own.insert(0, next((line for line in target if _names([line], "localhost")), "127.0.0.1 localhost"))
+    lines = parts.lines
     for form in own.forms:
         if not _names(lines, form):
             lines += [line for line in target if _names([line], form) and line not in lines]

@@ -16,10 +16,10 @@ from xcat_ha_drivers.rsync.refusal import Refusal
 
 
 def _on_source(verb: str, words: Sequence[str]) -> int:
-    from xcat_ha_drivers.rsync.push import check, push, say  # noqa: PLC0415 - the target does not need it
+    from xcat_ha_drivers.rsync.push import check, push, say, share_connection  # noqa: PLC0415 - the target does not need it
     from xcat_ha_drivers.rsync.spec import from_words  # noqa: PLC0415
 
-    spec = from_words(words)
+    spec = share_connection(from_words(words))
     if spec.keep_lines:
         from xcat_ha_drivers.rsync.text_files import check_text, push_text  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, NamedTuple
 
-from xcat_ha_drivers.rsync.present import Present, under_root
+from xcat_ha_drivers.rsync.present import Present, root
 from xcat_ha_drivers.rsync.spec import RECEIPTS_DIR, SyncSpec
 
 PARTIAL_DIR = ".xcat-ha-partial"
@@ -20,10 +20,11 @@ PARTIAL_DIR = ".xcat-ha-partial"
 RECEIPT_MARK = "xcat-ha-receipt "
 
 # The far side enters its root directory (XCAT_HA_ROOT in tests), says on stderr what it knows of the last sync, or marks that one has
-# begun, and becomes rsync. That costs no exchange of its own. {name} holds only letters, digits, ".", "_" and "-".
+# begun (with the number of the process that rsync becomes), and becomes rsync. That costs no exchange of its own.
+# {name} holds only letters, digits and "-".
 _ENTER = 'cd "${{XCAT_HA_ROOT:-/}}" || exit 3; '
-_ASKED = _ENTER + "{{ printf '\\n{mark}'; cat {receipts}/{name}.json 2>/dev/null; echo; }} >&2; rsync"
-_BEGUN = _ENTER + "mkdir -p {receipts} && : > {receipts}/{name}.unfinished || exit 11; rsync"
+_ASKED = _ENTER + "{{ printf '\\n{mark}'; cat {receipts}/{name}.json 2>/dev/null; echo; }} >&2; exec rsync"
+_BEGUN = _ENTER + "mkdir -p {receipts} && echo $$ > {receipts}/{name}.unfinished || exit 11; exec rsync"
 _CHANGE = re.compile(rb"([<>ch.][fdLDS][^ ]{9}|\*deleting  ) (.*)")
 _COUNTS = re.compile(rb"Number of (files|created files|deleted files): (\d+)(?: \((.*)\))?")
 _ESCAPED = re.compile(rb"\\#(\d{3})")
@@ -57,7 +58,6 @@ def words(spec: SyncSpec, present: Present, *options: str, far_side: str = _ASKE
     ``--no-implied-dirs`` leaves the directories above them alone. Names never go through a shell (``-s``). Times are compared in full
     (``--modify-window=-1``): a key written anew within the same second has the same size.
     """
-    root = under_root("/").rstrip("/")
     far_program = far_side.format(mark=RECEIPT_MARK, receipts=RECEIPTS_DIR.lstrip("/"), name=spec.name)
     return [
         "rsync", "-aHAX", "-R", "--no-implied-dirs", "-s", "--modify-window=-1", "--no-human-readable",
@@ -66,7 +66,7 @@ def words(spec: SyncSpec, present: Present, *options: str, far_side: str = _ASKE
         f"--timeout={spec.io_timeout_s}", f"--partial-dir={PARTIAL_DIR}",
         *(f"--filter=- {pattern}" for pattern in spec.excludes),
         *options,
-        "--", *(f"{root}/.{path}" for path in present.paths), spec.rsync_destination,
+        "--", *(f"{root()}/.{path}" for path in present.paths), spec.rsync_destination,
     ]  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def _unescaped(name: bytes) -> bytes:
 
 @contextmanager
 def _started(argv: list[str], *, progress: bool = False) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
-    """rsync as a child that does not outlive this block; its last words on stderr are kept and passed on."""
+    """An rsync as a child that does not outlive this block; its last words on stderr are kept and passed on."""
     environment = {**os.environ, "LC_ALL": "C"}
     process = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=None if progress else subprocess.PIPE, stderr=subprocess.PIPE, env=environment,

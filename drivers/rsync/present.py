@@ -9,6 +9,7 @@ import pwd
 import stat
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from xcat_ha_drivers.rsync.refusal import Refusal
@@ -45,10 +46,14 @@ class Present(NamedTuple):
         return self.directories + self.files
 
 
-def under_root(path: str) -> str:
-    """Where the host's absolute ``path`` is: below ``XCAT_HA_ROOT`` if that is set."""
-    root = os.environ.get("XCAT_HA_ROOT", "").rstrip("/")
-    return f"{root}{path}" if root else path
+def root() -> str:
+    """``XCAT_HA_ROOT`` without a slash at its end: what stands before every path of the host. Empty outside of tests."""
+    return os.environ.get("XCAT_HA_ROOT", "").rstrip("/")
+
+
+def under_root(path: str) -> Path:
+    """Where the host's absolute ``path`` is."""
+    return Path(f"{root()}{path}")
 
 
 def examine(spec: SyncSpec) -> Present:
@@ -103,24 +108,17 @@ def _matches(path: str) -> list[str]:
         return [path]
     if not _WILD & set(path):
         return []
-    root = under_root("/").rstrip("/")
-    return sorted(match[len(root) :] for match in glob.glob(glob.escape(root) + path))  # noqa: PTH207 - names may not be UTF-8
+    return sorted(match[len(root()) :] for match in glob.glob(glob.escape(root()) + path))  # noqa: PTH207 - takes a root apart from a pattern
 
 
 def _is_tree(spec: SyncSpec, path: str) -> bool:
-    mode = os.lstat(under_root(path)).st_mode
-    if stat.S_ISLNK(mode) and stat.S_ISDIR(_followed_mode(path)):
+    there = under_root(path)
+    if there.is_symlink() and there.is_dir():
         raise Refusal(
             f"{path} is a symbolic link to a directory on {spec.source}",
-            hint=f"name the directory it points to ({os.path.realpath(under_root(path))}) in file set {spec.name}",
+            hint=f"name the directory it points to ({there.resolve()}) in file set {spec.name}",
         )
-    return stat.S_ISDIR(mode)
-
-
-def _followed_mode(path: str) -> int:
-    with suppress(OSError):
-        return os.stat(under_root(path)).st_mode  # noqa: PTH116 - names may not be UTF-8
-    return 0
+    return there.is_dir()
 
 
 def _require_mounted(spec: SyncSpec, paths: tuple[str, ...]) -> None:
@@ -138,7 +136,7 @@ def _require_mounted(spec: SyncSpec, paths: tuple[str, ...]) -> None:
 
 
 def _owned(path: str) -> Owned:
-    status = os.stat(under_root(path))  # noqa: PTH116 - names may not be UTF-8
+    status = under_root(path).stat()
     return Owned(path, stat.S_IMODE(status.st_mode), user_name(status.st_uid), group_name(status.st_gid))
 
 

@@ -27,11 +27,22 @@ _MOST_PASSES = 3
 _LOCK_WAIT_S = 30.0
 _ANSWER_S = 600.0
 _SHOWN = 5
+_SHARED_S = 15
+_LONGEST_SOCKET = 88  # ssh adds 17 characters for a moment, and a socket's path has at most 107
 _VANISHED = 24
 _PARTLY = 23
 _SSH_FAILED = 255
 # rsync's own temporary file of an interrupted transfer: .NAME.XXXXXX
 _TEMPORARY = re.compile(r"(.*/)\.([^/]+)\.[A-Za-z0-9]{6}")
+
+
+def share_connection(spec: SyncSpec) -> SyncSpec:
+    """The check, the transfer and the check after it use one ssh connection, which goes some seconds after the last use of it."""
+    directory = under_root("/run/xcat-ha")
+    socket = f"{directory}/{spec.name}-{spec.target}.ssh"
+    if not spec.rsh.startswith("ssh ") or not directory.is_dir() or len(socket) > _LONGEST_SOCKET or " " in socket:
+        return spec
+    return spec._replace(rsh=f"{spec.rsh} -o ControlMaster=auto -o ControlPath={socket} -o ControlPersist={_SHARED_S}")
 
 
 def check(spec: SyncSpec) -> str:
@@ -50,7 +61,7 @@ def check(spec: SyncSpec) -> str:
     if found.code != 0:
         return f"UNKNOWN: {explain(found.code, found.said, spec).what}"
     changed = tuple(path for path in found.changed if not _changed_since(path, began_ns))
-    deleted = tuple(path for path in found.deleted if not _changed_since(os.path.dirname(path.rstrip("/")), began_ns))
+    deleted = tuple(path for path in found.deleted if not _changed_since(path.rstrip("/").rpartition("/")[0] or "/", began_ns))
     if changed or deleted:
         shown = ", ".join((*changed, *deleted)[:_SHOWN])
         return f"FAILS: {len(changed)} differ, {len(deleted)} are no more on {spec.source} ({shown})"
@@ -126,10 +137,11 @@ def _guard(spec: SyncSpec, present: Present, occupied: bool) -> int:  # noqa: FB
     share_pct = 100.0 * len(files) / max(found.target_files, 1)
     if files and share_pct > spec.max_delete_pct:
         raise Refusal(
-            f"{len(files)} of the {found.target_files} files of set {spec.name} on {spec.target} are not on {spec.source} and would be deleted"
-            f" ({share_pct:.1f}%, the limit is {spec.max_delete_pct:g}%): {_examples(files)}",
+            f"{len(files)} of the {found.target_files} files of set {spec.name} on {spec.target} are not on {spec.source}"
+            f" and would be deleted ({share_pct:.1f}%, the limit is {spec.max_delete_pct:g}%): {_examples(files)}",
             state=f"nothing was changed on {spec.target}",
-            hint=f"if {spec.source} is complete and they really must go, set max_delete_pct = {min(int(share_pct) + 1, 100)} for set {spec.name} for one sync",
+            hint=f"if {spec.source} is complete and they really must go, set max_delete_pct = {min(int(share_pct) + 1, 100)}"
+            f" for set {spec.name} for one sync",
         )
     return len(found.deleted)
 
@@ -195,7 +207,7 @@ def _send(spec: SyncSpec, present: Present, options: list[str]) -> list[str]:
 
 def _changed_since(path: str, moment_ns: int) -> bool:
     try:
-        return os.lstat(under_root(path)).st_ctime_ns >= moment_ns
+        return under_root(path).lstat().st_ctime_ns >= moment_ns
     except OSError:
         return False
 
@@ -208,7 +220,7 @@ def locked(spec: SyncSpec) -> Iterator[None]:
         Refusal: another sync of the set does not end.
     """
     directory = under_root("/run/xcat-ha")
-    os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - as everywhere in this package
+    directory.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(f"{directory}/rsync-{spec.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline_s = time.monotonic() + _LOCK_WAIT_S
     try:
@@ -218,9 +230,8 @@ def locked(spec: SyncSpec) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() > deadline_s:
-                    raise Refusal(
-                        f"another sync of {spec.name} is running on {spec.source}", hint="wait until it has ended (ps -C rsync), then sync again"
-                    ) from error
+                    what = f"another sync of {spec.name} is running on {spec.source}"
+                    raise Refusal(what, hint="wait until it has ended (ps -C rsync), then sync again") from error
                 time.sleep(0.2)
         LOCKS.append(descriptor)
         yield

@@ -76,12 +76,14 @@ def explain(code: int, said: str, spec: SyncSpec) -> Refusal:
             what = f"the disk of {path or 'the target'} on {where} is full"
             return Refusal(what, hint=f"free space there (df -h on {where}), then sync again", state=STATE_PARTIAL)
         if _READ_ONLY.search(line):
-            return Refusal(f"{path or 'the target'} on {where} is on a read-only file system", hint=f"mount it writable on {where}", state=STATE_PARTIAL)
+            what = f"{path or 'the target'} on {where} is on a read-only file system"
+            return Refusal(what, hint=f"mount it writable on {where}", state=STATE_PARTIAL)
         if _HOST_KEY.search(line):
-            return Refusal(f"{spec.target} has another ssh host key than recorded", hint="if the machine was reinstalled, run xcat-ha setup again")
+            what = f"{spec.target} has another ssh host key than recorded"
+            return Refusal(what, hint="if the machine was reinstalled, run xcat-ha setup again", silence=True)
         if _NO_RSYNC.search(line):
             return Refusal(f"rsync is not installed on {where}", hint=f"install rsync on {where}")
-    if code < 0 or code > 128 and code != 255:
+    if code < 0 or 128 < code < 255:
         number = -code if code < 0 else code - 128
         return Refusal(f"rsync was ended by signal {number}", hint="sync again; what was complete is not sent again", state=STATE_PARTIAL)
     meaning, hint = _MEANINGS.get(code, ("rsync failed", "look at the messages above"))

@@ -55,8 +55,8 @@ def merge_here(name: str, target: str, request: Mapping[str, Any]) -> dict[str, 
     changed, notes = _weigh(target, request)
     for one in changed:
         there = under_root(one.path)
-        os.makedirs(os.path.dirname(there), exist_ok=True)
-        write_file(there, one.content, one.mode, like=there if os.path.exists(there) else None, owner=one.owner)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        write_file(there, one.content, one.mode, like=there if there.exists() else None, owner=one.owner)
     write_receipt(name, {**request["record"], "notes": notes})
     return {"done": True, "notes": notes}
 
@@ -79,7 +79,7 @@ def _request(spec: SyncSpec) -> dict[str, object]:
     files: list[dict[str, object]] = []
     notes = [f"not present on {spec.source}: {path}" for path in present.missing]
     for path in present.files:
-        if os.path.islink(under_root(path)):
+        if under_root(path).is_symlink():
             notes.append(f"{path} is a symbolic link on {spec.source} and was left alone")
             continue
         files.append(_described(path))
@@ -88,7 +88,7 @@ def _request(spec: SyncSpec) -> dict[str, object]:
 
 
 def _described(path: str) -> dict[str, object]:
-    with open(under_root(path), "rb") as file:
+    with under_root(path).open("rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_BYTES:
             raise Refusal(f"{path} is no text file of at most {_LARGEST_BYTES >> 20} MiB", hint="put it into a file set without keep_lines")
@@ -113,7 +113,7 @@ def _weigh(target: str, request: Mapping[str, Any]) -> tuple[list[_Merged], list
     for file in request["files"]:
         path = str(file["path"])
         refuse_links_above(path, target)
-        if os.path.islink(under_root(path)):
+        if under_root(path).is_symlink():
             notes.append(f"{path} is a symbolic link on {target} and was left alone")
             continue
         merged = _merge_one(path, file, target, request)
@@ -141,7 +141,7 @@ def _merge_one(path: str, file: Mapping[str, Any], target: str, request: Mapping
 def _current(path: str, file: Mapping[str, Any]) -> tuple[bytes | None, int, tuple[int, int]]:
     """What the target has: content, mode, owner; of a file that is not there None and the source's."""
     try:
-        with open(under_root(path), "rb") as stream:
+        with under_root(path).open("rb") as stream:
             status = os.fstat(stream.fileno())
             return stream.read(), stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
     except FileNotFoundError:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
 from typing import Any
 
-from xcat_ha_drivers.sqlite_copy._disk import CopyError, rooted
+from xcat_ha_drivers.sqlite_copy._disk import CopyError
 from xcat_ha_drivers.sqlite_copy._generations import generation_paths, newest
-from xcat_ha_drivers.sqlite_copy._live import in_place, pending_generation, read_marker
-from xcat_ha_drivers.sqlite_copy._tables import HotJournalError, journal_of, look, reading, table_paths, worded
-from xcat_ha_drivers.sqlite_copy._xcat import database_location, sign_of_xcatd
-
-# xCAT ignores rows whose "disable" is set (Table.pm getAllAttribs).
-_RECORD = "SELECT count(*) FROM nodelist WHERE node = ? AND (disable IS NULL OR lower(disable) IN ('', '0', 'no'))"
-_NODELIST = "nodelist.sqlite"
+from xcat_ha_drivers.sqlite_copy._live import HANDED_OVER, PROMOTED, in_place, is_writable
+from xcat_ha_drivers.sqlite_copy._tables import journal_of, look, table_paths
+from xcat_ha_drivers.sqlite_copy._xcat import database_location, require_sqlite, sign_of_xcatd
 
 
 def observation(xcat_dir: str, wait_s: float) -> dict[str, Any]:
@@ -47,44 +41,24 @@ def received_stamp(xcat_dir: str, wait_s: float, *, or_promoted: bool) -> str:
     return f"none: the tables in place are {found.kind}"
 
 
-def has_node(xcat_dir: str, name: str, wait_s: float) -> bool:
-    """Whether an xCAT node of that name is defined in the database in place (or in the generation that is not quite in place).
-
-    Raises:
-        CopyError: the table cannot be read; nothing may be concluded.
-    """
-    path = (pending_generation(read_marker()) or rooted(xcat_dir)) / _NODELIST
-    if not path.parent.is_dir():
-        raise CopyError(f"{path.parent} is not there", hint="is it mounted?")
-    if not path.exists() or look(path).size == 0:
-        return False
-    if journal_of(path).exists():
-        return _has_node_recovered(path, name, wait_s)
-    return _query(path, name, wait_s)
-
-
-def _query(path: Path, name: str, wait_s: float) -> bool:
-    with reading(path, wait_s) as live, worded(path):
-        found: tuple[int] = live.connection.execute(_RECORD, (name,)).fetchone()
-    return found[0] > 0
+def why_not_promoted(xcat_dir: str, wait_s: float) -> str:
+    """Why the tables in place are not this node's own writable database; empty when they are. Changes nothing."""
+    require_sqlite(xcat_dir)
+    found = in_place(xcat_dir, wait_s)
+    if not found.tables:
+        return f"there are no table files in {xcat_dir}"
+    if found.kind == "waiting":
+        return "a copy was received and is not in place yet"
+    if found.marker is not None and found.marker.state != PROMOTED:
+        return f"the tables are a copy ({found.marker.state}), not taken over yet"
+    for path in table_paths(xcat_dir):
+        look(path)
+    return "" if is_writable(xcat_dir) else f"{xcat_dir} is not writable"
 
 
-def _has_node_recovered(path: Path, name: str, wait_s: float) -> bool:
-    """Ask a table with a journal: if a live writer owns it, as usual; if it is hot, a private copy that SQLite may roll back."""
-    try:
-        return _query(path, name, wait_s)
-    except HotJournalError:
-        pass
-    from tempfile import TemporaryDirectory  # noqa: PLC0415  # slow to import, and nearly never needed
-
-    with TemporaryDirectory(prefix="xcat-ha-") as private:
-        copy = Path(private) / path.name
-        copy.write_bytes(path.read_bytes())
-        journal_of(copy).write_bytes(journal_of(path).read_bytes())
-        with worded(path):
-            connection = sqlite3.connect(copy)
-            try:
-                return bool(connection.execute(_RECORD, (name,)).fetchone()[0])
-            finally:
-                connection.close()
-
+def why_not_handed_over(xcat_dir: str, wait_s: float) -> str:
+    """Why this node's tables are not known as given to the peer; empty when they are. Changes nothing."""
+    found = in_place(xcat_dir, wait_s)
+    if found.marker is None or found.marker.state != HANDED_OVER:
+        return "not noted as handed over"
+    return "" if found.kind == "copy" else "the tables have changed since they were handed over"

@@ -22,7 +22,7 @@ TABLE_SUFFIX = ".sqlite"
 MANIFEST = "manifest.json"
 SIDE_SUFFIXES = ("-journal", "-wal", "-shm")
 CHUNK_BYTES = 1 << 20
-WORKERS = 2
+WORKERS = 4
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,7 +43,10 @@ def rooted(path: str) -> Path:
 def base() -> Path:
     """The driver's own directory on this node, made if need be."""
     directory = rooted(BASE_DIR)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for parent in (directory.parent, directory.parent.parent):
+            sync_directory(parent)
     return directory
 
 

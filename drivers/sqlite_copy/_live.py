@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR, CopyError, base, generations, rooted, side_by_side, write_durably, writing_below
 from xcat_ha_drivers.sqlite_copy._generations import generation_paths, newest_number
 from xcat_ha_drivers.sqlite_copy._manifest import Table, id_of, stamp_of
-from xcat_ha_drivers.sqlite_copy._tables import Seen, hash_live, journal_of, look, table_paths
+from xcat_ha_drivers.sqlite_copy._tables import Seen, journal_of, look, table_paths
 
 APPLYING, APPLIED, HANDED_OVER, PROMOTED = "applying", "applied", "handed-over", "promoted"
 
@@ -100,6 +100,8 @@ def live_table(path: Path, known: Known, wait_s: float) -> Table:
     seen = look(path)
     sha256 = known[path.name][1] if is_unchanged(path, seen, known) else ""
     if not sha256:
+        from xcat_ha_drivers.sqlite_copy._sqlite import hash_live  # noqa: PLC0415  # slow to import, and rarely needed
+
         seen, sha256 = hash_live(path, wait_s)
     status = path.stat()
     return Table(sha256, seen.size, status.st_mode & 0o777, status.st_uid, status.st_gid, seen.counter)

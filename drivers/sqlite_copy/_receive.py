@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +25,8 @@ from xcat_ha_drivers.sqlite_copy._diverged import save
 from xcat_ha_drivers.sqlite_copy._generations import Generation, add, newest, prune
 from xcat_ha_drivers.sqlite_copy._live import in_place
 from xcat_ha_drivers.sqlite_copy._manifest import Manifest, read_manifest, write_manifest
-from xcat_ha_drivers.sqlite_copy._tables import prove, table_paths
+from xcat_ha_drivers.sqlite_copy._sqlite import prove
+from xcat_ha_drivers.sqlite_copy._tables import table_paths
 from xcat_ha_drivers.sqlite_copy._xcat import refuse_if_xcatd_runs, require_sqlite
 
 RSYNC_SILENCE_S = 60
@@ -101,6 +101,8 @@ def _fetch(order: Order, incoming: Path, good: Generation | None, lock: int, unt
 
     ``--checksum``: an SQLite file changes without changing its size, and may do so within one tick of the clock.
     """
+    import subprocess  # noqa: PLC0415  # slow to import, and the many questions a node is asked do not need it
+
     argv = ["rsync", "-r", "-z", "--checksum", "--info=progress2", f"--timeout={RSYNC_SILENCE_S}"]
     argv += ["-e", order.rsh] if order.rsh else []
     argv += [f"--link-dest={good.path.resolve()}"] if good else []

@@ -7,23 +7,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xcat_ha_drivers.sqlite_copy._disk import (
-    BASE_DIR,
     CopyError,
     base,
     outgoing,
     remove_directory,
     remove_leftovers,
-    rooted,
     sha256_of,
     side_by_side,
     sync_directory,
     sync_file,
-    write_durably,
     writing_below,
 )
-from xcat_ha_drivers.sqlite_copy._live import Known, is_unchanged, live_tables, read_known, write_known
-from xcat_ha_drivers.sqlite_copy._manifest import Manifest, Table, id_of, read_manifest, write_manifest
-from xcat_ha_drivers.sqlite_copy._tables import BusyError, Live, Seen, back_up, close, look, open_locked, prove, table_paths
+from xcat_ha_drivers.sqlite_copy._live import Known, is_unchanged, read_known, write_known
+from xcat_ha_drivers.sqlite_copy._manifest import Manifest, Table, write_manifest
+from xcat_ha_drivers.sqlite_copy._outgoing import record_of
+from xcat_ha_drivers.sqlite_copy._sqlite import Live, back_up, close, open_locked, prove
+from xcat_ha_drivers.sqlite_copy._tables import BusyError, Seen, look, table_paths
 from xcat_ha_drivers.sqlite_copy._xcat import require_sqlite
 
 # xcatd waits about 30 s for a lock. While we wait for one table we may hold others, so each wait is short, then all are given back.
@@ -37,35 +36,6 @@ class Copied(NamedTuple):
     path: Path
     seen: Seen
     table: Table
-
-
-def unsent() -> Path:
-    """Present while a snapshot made by a sync waits to be delivered."""
-    return rooted(BASE_DIR) / "outgoing" / "unsent"
-
-
-def current_snapshot() -> Manifest | None:
-    """The manifest of the newest snapshot; None when there is none that can be used."""
-    current = outgoing() / "current"
-    try:
-        manifest = read_manifest(current)
-        sizes = {name: (current / name).stat().st_size for name in manifest.tables}
-    except (CopyError, OSError):
-        return None
-    return manifest if all(sizes[name] == table.size for name, table in manifest.tables.items()) else None
-
-
-def why_outdated(xcat_dir: str, *, max_age_s: float | None, wait_s: float) -> str:
-    """Why the newest snapshot is not what the tables hold now; empty when it is. Changes nothing."""
-    snapshot = current_snapshot()
-    if snapshot is None:
-        return "there is no snapshot yet"
-    if max_age_s is not None and not 0 <= time.time() - snapshot.snapshot_time <= max_age_s:
-        return f"the snapshot was compared with the tables more than {max_age_s:g} s ago"
-    require_sqlite(xcat_dir)
-    if id_of(live_tables(xcat_dir, wait_s)) != snapshot.id:
-        return "the tables have changed since the snapshot"
-    return ""
 
 
 def take_snapshot(node: str, xcat_dir: str, *, wait_s: float) -> Manifest:
@@ -107,11 +77,6 @@ def _publish(fresh: Path, manifest: Manifest) -> None:
             remove_directory(entry)
 
 
-def mark_unsent() -> None:
-    """Say that a sync's snapshot waits for delivery."""
-    write_durably(unsent(), "")
-
-
 def copy_tables(paths: list[Path], target: Path, known: Known, earlier: Path, *, wait_s: float) -> list[Copied]:
     """Verified, durable copies of all tables in ``target``: linked from ``earlier`` where nothing changed, else by SQLite's backup.
 
@@ -149,12 +114,7 @@ def _link(path: Path, target: Path, known: Known, earlier: Path) -> Copied | Non
         if sha256_of(file.fileno()) != known[path.name][1]:
             return None
     (target / path.name).hardlink_to(copy.resolve())
-    return Copied(path, seen, _record(path, seen, known[path.name][1]))
-
-
-def _record(path: Path, seen: Seen, sha256: str) -> Table:
-    status = path.stat()
-    return Table(sha256, seen.size, status.st_mode & 0o777, status.st_uid, status.st_gid, seen.counter)
+    return Copied(path, seen, record_of(path, seen, known[path.name][1]))
 
 
 def _lock_all(paths: list[Path], opened: list[Live], deadline: float) -> None:
@@ -187,4 +147,4 @@ def _finish(path: Path, seen: Seen, target: Path) -> Copied:
     sync_file(copy)
     with copy.open("rb") as file:
         sha256 = sha256_of(file.fileno())
-    return Copied(path, seen, _record(path, seen, sha256)._replace(size=_size(copy)))
+    return Copied(path, seen, record_of(path, seen, sha256)._replace(size=_size(copy)))

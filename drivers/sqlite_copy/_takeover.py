@@ -9,25 +9,11 @@ from xcat_ha_drivers.sqlite_copy._disk import CopyError, side_by_side
 from xcat_ha_drivers.sqlite_copy._diverged import save
 from xcat_ha_drivers.sqlite_copy._generations import newest, newest_number
 from xcat_ha_drivers.sqlite_copy._live import HANDED_OVER, PROMOTED, InPlace, Marker, in_place, is_writable, write_marker
-from xcat_ha_drivers.sqlite_copy._snapshot import current_snapshot
-from xcat_ha_drivers.sqlite_copy._tables import close as close_table
-from xcat_ha_drivers.sqlite_copy._tables import look, open_locked, table_paths
+from xcat_ha_drivers.sqlite_copy._outgoing import current_snapshot
+from xcat_ha_drivers.sqlite_copy._sqlite import close as close_table
+from xcat_ha_drivers.sqlite_copy._sqlite import open_locked
+from xcat_ha_drivers.sqlite_copy._tables import table_paths
 from xcat_ha_drivers.sqlite_copy._xcat import refuse_if_xcatd_runs, require_sqlite
-
-
-def why_not_promoted(xcat_dir: str, wait_s: float) -> str:
-    """Why the tables in place are not this node's own writable database; empty when they are. Changes nothing."""
-    require_sqlite(xcat_dir)
-    found = in_place(xcat_dir, wait_s)
-    if not found.tables:
-        return f"there are no table files in {xcat_dir}"
-    if found.kind == "waiting":
-        return "a copy was received and is not in place yet"
-    if found.marker is not None and found.marker.state != PROMOTED:
-        return f"the tables are a copy ({found.marker.state}), not taken over yet"
-    for path in table_paths(xcat_dir):
-        look(path)
-    return "" if is_writable(xcat_dir) else f"{xcat_dir} is not writable"
 
 
 def promote(node: str, xcat_dir: str, *, wait_s: float) -> str:
@@ -76,14 +62,6 @@ def _recover_and_prove(path: Path, wait_s: float) -> None:
         close_table(live)
     if answer != ("ok",):
         raise CopyError(f"{path} fails SQLite's integrity check", state="nothing was promoted", hint="restore it from a generation")
-
-
-def why_not_handed_over(xcat_dir: str, wait_s: float) -> str:
-    """Why this node's tables are not known as given to the peer; empty when they are. Changes nothing."""
-    found = in_place(xcat_dir, wait_s)
-    if found.marker is None or found.marker.state != HANDED_OVER:
-        return "not noted as handed over"
-    return "" if found.kind == "copy" else "the tables have changed since they were handed over"
 
 
 def note_handed_over(xcat_dir: str, peer: str, *, wait_s: float) -> None:

@@ -22,6 +22,7 @@ from tests.lab.product import (
     host_key_fingerprint,
     layers,
     make_client,
+    offer_for,
     start_site,
     xcat_ha,
 )
@@ -101,7 +102,9 @@ class Demo:
         conf = here.run(("cat", "/etc/dhcp/dhcpd.conf")).stdout
         hops = {line.split()[1].rstrip(";") for line in conf.splitlines() if "next-server" in line}
         self.claim("dhcpd.conf names the service address as next-server", hops == {SERVICE_ADDRESS}, ", ".join(hops))
-        self.claim("dhcpd runs on the new primary", here.run(("pgrep", "-x", "dhcpd"), check=False).returncode == 0)
+        offer = offer_for(self.lab, "cn0005")
+        right = offer is not None and offer["address"] == answer and offer["next_server"] == SERVICE_ADDRESS
+        self.claim("a node that boots is offered its address and the service address as next-server", right, str(offer))
         self.claim("the running hostname moved", here.run(("hostname",)).stdout.strip() == "mn1", there.run(("hostname",)).stdout.strip())
         nodeset = here.run(("/opt/xcat/sbin/nodeset", "cn0005", "osimage=rocky9.5-x86_64-netboot-compute"), check=False, timeout_s=120)
         boot = here.run(("sh", "-c", "cat /tftpboot/boot/grub2/cn0005* 2>/dev/null"), check=False).stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -152,6 +153,16 @@ CLIENT_ENV = {"XCATHOST": f"{SERVICE_ADDRESS}:3001"}
 def ask_service(lab: Lab, *argv: str, timeout_s: float = 60.0) -> Completed:
     """An xCAT command on the client machine, asking the service address; its failure is an answer."""
     return lab.observer_chroot_run(argv, env=CLIENT_ENV, timeout_s=timeout_s, check=False)
+
+
+def offer_for(lab: Lab, name: str) -> dict[str, str] | None:
+    """What DHCP offers to a node that boots: seen from the segment, by its MAC address."""
+    mac = ask_service(lab, "/opt/xcat/bin/lsdef", name, "-i", "mac", "-c").stdout.strip().partition("mac=")[2]
+    links = json.loads(lab.observer_run(("ip", "-j", "link", "show", "type", "bridge")).stdout)
+    ask = (sys.executable, str(REPOSITORY / "tests/lab/dhcp_client.py"), links[0]["ifname"], mac)
+    found = lab.observer_run(ask, check=False, timeout_s=30)
+    offer: dict[str, str] | None = json.loads(found.stdout) if found.returncode == 0 else None
+    return offer
 
 
 def xcat_ha(node: Node, *arguments: str, timeout_s: float = 600.0, check: bool = True) -> Completed:

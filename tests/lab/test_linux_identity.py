@@ -323,6 +323,13 @@ def test_own_address_on_another_network(stage: Stage) -> None:
     assert stage.inet(MNA) == []
 
 
+def test_an_address_that_two_machines_have_is_noticed_even_by_one_of_them(stage: Stage) -> None:
+    stage.acquire(MNA)
+    stage.sh(MNB, "ip address add 10.77.0.11/16 dev en1")
+    with pytest.raises(StepFailedError, match="answered for by 02:77:00:00:00:21"):
+        stage.acquire(MNB)
+
+
 def test_without_an_own_address_nothing_is_taken(stage: Stage) -> None:
     stage.sh(MNA, "ip -4 address flush dev en1; ip address add 10.77.5.5/16 dev en1")
     with pytest.raises(StepFailedError, match=r"own address 10\.77\.0\.21 is not on it"):
@@ -418,6 +425,11 @@ def test_migration_refuses_what_it_cannot_rewrite(single: Lab) -> None:
 def test_migration_of_a_second_family_is_left_to_the_administrator(single: Lab) -> None:
     install(single)
     stage = Stage(single, BOTH)
+    stage.sh(
+        MNA,
+        "sed -i s/fd77::21/fd77::11/ /etc/network/interfaces && "
+        "ip -6 address add fd77::11/64 dev en1 nodad && ip -6 address del fd77::21/64 dev en1",
+    )
     with pytest.raises(StepFailedError, match=r"fd77::11 in .*interfaces:\d+ has to be replaced"):
         stage.make_own(MNA)
     assert stage.inet(MNA) == ["10.77.0.11/16"]

@@ -33,9 +33,9 @@ DOCS = REPOSITORY / "docs"
 EXAMPLE = DOCS / "examples/watch_pair.py"
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted(DOCS.glob("*.rst")))
 
-# Words a shell line may begin with before the program.
-_CALL = re.compile(r"(?:^|[\s`#/(])xcat-ha ((?:[a-z]+|--[a-z-]+)(?: [^`\n#\"']*)?)", re.MULTILINE)
-_WORD_OF_TEXT = {"is", "has", "works", "keeps", "does", "and", "of", "on", "differ", "itself", "knows", "trusts", "from", "needs", "puts", "or"}
+# A literal that has a call in it, or a line of a code block that is one; then the call itself.
+_PLACE = re.compile(r"``?[^`\n]*xcat-ha [^`\n]*`?`|^ {3,}(?:# |.* -- )?xcat-ha .*$", re.MULTILINE)
+_CALL = re.compile(r"(?:^|[\s`#/(])xcat-ha ([a-z]+(?: [^`\n#\"']*)?)", re.MULTILINE)
 
 
 def _text(page: Path) -> str:
@@ -45,8 +45,8 @@ def _text(page: Path) -> str:
 def _verbs() -> dict[str, frozenset[str]]:
     """Verb -> its options, as the command line itself knows them."""
     found: dict[str, frozenset[str]] = {}
-    for name, subcommand in XcatHa._subcommands.items():
-        switches = subcommand.get()("xcat-ha")._switches_by_name
+    for name, subcommand in XcatHa("xcat-ha")._subcommands.items():
+        switches = subcommand.get()(f"xcat-ha {name}")._switches_by_name
         found[name] = frozenset(f"--{switch}" if len(switch) > 1 else f"-{switch}" for switch in switches)
     return found
 
@@ -54,11 +54,10 @@ def _verbs() -> dict[str, frozenset[str]]:
 def _calls() -> Iterator[tuple[str, str, list[str]]]:
     """(page, verb, its options) of every ``xcat-ha VERB …`` in literal text or a code block."""
     for page in PAGES:
-        for literal in re.findall(r"``?[^`\n]*xcat-ha [^`\n]*`?`|^(?: {3,}|\$ |# |mna# ).*xcat-ha .*$", _text(page), re.MULTILINE):
-            for call in _CALL.findall(literal):
-                words = call.split()
-                if words[0] not in _WORD_OF_TEXT and not words[0].startswith("-"):
-                    yield page.name, words[0], [re.split(r"[\s=\[\]]", word.lstrip("["))[0] for word in words if word.lstrip("[").startswith("-")]
+        for place in _PLACE.findall(_text(page)):
+            for call in _CALL.findall(place):
+                verb, *words = call.split()
+                yield page.name, verb, [word.strip("[]").partition("=")[0] for word in words if word.strip("[]").startswith("-")]
 
 
 def test_every_call_in_the_documentation_is_one_the_command_line_knows() -> None:
@@ -194,9 +193,7 @@ def test_entry_point_groups_and_contracts() -> None:
 
 def test_files_that_are_named_exist() -> None:
     named = [
-        (page.name, path)
-        for page in PAGES
-        for path in re.findall(r"[`( ]((?:xcat_ha|drivers|tests|docs)/[\w./-]*\w/?)[`)]", _text(page))
+        (page.name, path) for page in PAGES for path in re.findall(r"[`( ]((?:xcat_ha|drivers|tests|docs)/[\w./-]*\w/?)[`)]", _text(page))
     ]
     assert named
     for page, path in named:
@@ -249,12 +246,8 @@ def test_the_example_as_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.skipif(importlib.util.find_spec("sphinx") is None, reason="sphinx is not installed (extra docs)")
 def test_sphinx_builds_without_a_warning(tmp_path: Path) -> None:
-    done = subprocess.run(
-        (sys.executable, "-m", "sphinx", "-q", "-E", "-W", "--keep-going", "-b", "html", "-d", str(tmp_path / "trees"), str(DOCS), str(tmp_path / "html")),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    where = ("-d", str(tmp_path / "trees"), str(DOCS), str(tmp_path / "html"))
+    argv = (sys.executable, "-m", "sphinx", "-q", "-E", "-W", "--keep-going", "-b", "html", *where)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "html/index.html").exists()

@@ -12,6 +12,7 @@ from xcat_ha_drivers.linux.addresses import (
     Held,
     Link,
     argv_to_add,
+    argv_to_convert,
     argv_to_delete,
     has_own,
     in_service_form,
@@ -63,7 +64,7 @@ def test_captured_output_is_understood() -> None:
     assert "10.77.0.11/15 is still on en1" in why_not_released(links, OWN, [SERVICE])
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", "[{}]x", '[{"ifname":"en1","addr_info":[{"local":"x","prefixlen":1}]}]', '["a"]'])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "[1]", "[{}]x", '[{"ifname":"en1","addr_info":[{"local":"x","prefixlen":1}]}]', '["a"]'])
 def test_what_is_no_list_of_interfaces_is_an_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - from json, ipaddress or ours: only the type is promised
         parse_links(text)
@@ -116,6 +117,9 @@ def test_the_commands() -> None:
     )  # fmt: skip
     assert argv_to_add(SIX, link, [SIX], known_unique=True) == (
         "ip", "-6", "address", "add", "fd77::11/128", "dev", "en1", "noprefixroute", "preferred_lft", "0", "nodad",
+    )  # fmt: skip
+    assert argv_to_convert(held("fd77::11/64")) == (
+        "ip", "-6", "address", "change", "fd77::11/64", "dev", "en1", "noprefixroute", "preferred_lft", "0",
     )  # fmt: skip
     assert argv_to_delete(ours()) == ("ip", "-4", "address", "del", "10.77.0.11/15", "dev", "en1")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from xcat_ha.interfaces import FileSyncer
-from xcat_ha.models import Pair
-from xcat_ha.testing import FileSyncerContract, Site
 from xcat_ha_drivers.rsync import Rsync
+
+from xcat_ha.models import Pair
+from xcat_ha.testing import FileSyncerContract
 
 
 class TestRsync(FileSyncerContract):

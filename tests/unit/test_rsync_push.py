@@ -14,7 +14,9 @@ import pytest
 
 from tests.unit.rsync_nodes import TwoNodes, tree, write
 
-ODD_NAMES = ("with blank", "-rf", "--delete", "new\nline", "quote'\"$(x)`y`", "ünï", "back\\slash", "*", "[a]", "a -> b", " lead", "tail ", "#012")
+ODD_NAMES = (
+    "with blank", "-rf", "--delete", "new\nline", "quote'\"$(x)`y`", "ünï", "back\\slash", "*", "[a]", "a -> b", " lead", "tail ", "#012",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -94,8 +96,7 @@ def test_a_glob_brings_files_and_takes_none(nodes: TwoNodes) -> None:
     assert nodes.check(spec) == "HOLDS: equal"
     (nodes.source / "root/.ssh/id_rsa").write_text("new one\n")
     nodes.push(spec)
-    found = {name: text for name, text in tree(nodes.target / "root/.ssh").items()}
-    assert found == {"authorized_keys": "mnb's\n", "id_old": "mnb's\n", "id_rsa": "new one\n"}
+    assert tree(nodes.target / "root/.ssh") == {"authorized_keys": "mnb's\n", "id_old": "mnb's\n", "id_rsa": "new one\n"}
 
 
 def test_directories_above_a_set_stay_as_they_are(nodes: TwoNodes) -> None:
@@ -135,7 +136,7 @@ def test_a_check_changes_nothing(nodes: TwoNodes) -> None:
 
 
 @pytest.mark.parametrize(("gone", "limit_pct", "refused"), [(1, 10.0, False), (2, 10.0, True), (2, 20.0, False), (1, 0.0, True)])
-def test_the_limit_is_a_share_of_the_targets_files(nodes: TwoNodes, gone: int, limit_pct: float, refused: bool) -> None:
+def test_the_limit_is_a_share_of_the_targets_files(nodes: TwoNodes, gone: int, limit_pct: float, *, refused: bool) -> None:
     many(nodes.source, 10)
     spec = nodes.spec("/srv/tree", max_delete_pct=limit_pct)
     nodes.push(spec)
@@ -181,7 +182,7 @@ def test_a_directory_that_became_a_link_counts_with_all_it_held(nodes: TwoNodes)
 
 
 @pytest.mark.parametrize("lost_and_found", [False, True])
-def test_an_empty_source_is_refused_whatever_the_limit(nodes: TwoNodes, lost_and_found: bool) -> None:
+def test_an_empty_source_is_refused_whatever_the_limit(nodes: TwoNodes, *, lost_and_found: bool) -> None:
     many(nodes.source, 3)
     write(nodes.source / "srv/other/file")
     spec = nodes.spec("/srv/tree", "/srv/other", max_delete_pct=100.0)
@@ -227,7 +228,8 @@ def test_unmounted_between_counting_and_sending(nodes: TwoNodes) -> None:
     nodes.push(spec)
     (nodes.source / "srv/tree/f0").unlink()
     rsync = shutil.which("rsync")
-    nodes.shadow("rsync", f'#!/bin/sh\ncase " $* " in *" --server "*|*" --dry-run "*) ;; *--info=*) rm -f {nodes.source}/srv/tree/*;; esac\nexec {rsync} "$@"\n')
+    unmount = f'case " $* " in *" --server "*|*" --dry-run "*) ;; *--info=*) rm -f {nodes.source}/srv/tree/*;; esac'
+    nodes.shadow("rsync", f'#!/bin/sh\n{unmount}\nexec {rsync} "$@"\n')
     assert "more files vanished from the source than were counted" in nodes.refusal(spec)
     assert len(tree(nodes.target / "srv/tree")) == 29
 
@@ -322,7 +324,8 @@ def test_what_rsync_says_is_explained(nodes: TwoNodes, code: int, said: str, tol
 def test_vanished_files_are_a_note_after_a_second_try(nodes: TwoNodes) -> None:
     many(nodes.source, 3)
     rsync, tries = shutil.which("rsync"), nodes.base / "tries"
-    nodes.shadow("rsync", f'#!/bin/sh\n{rsync} "$@" || exit\ncase "$*" in *--server*|*--dry-run*|--version) ;; *) echo >>{tries}; exit 24;; esac\n')
+    vanish = f'case "$*" in *--server*|*--dry-run*|--version) ;; *) echo >>{tries}; exit 24;; esac'
+    nodes.shadow("rsync", f'#!/bin/sh\n{rsync} "$@" || exit\n{vanish}\n')
     said = nodes.push(nodes.spec("/srv/tree"))
     assert said.endswith("files vanished on mna while they were being sent")
     assert len(tries.read_text()) == 2
@@ -337,7 +340,8 @@ def slow_push(nodes: TwoNodes, size_mib: int) -> subprocess.Popen[bytes]:
     nodes.push(nodes.spec("/srv/tree"))
     big.write_bytes(os.urandom(size_mib << 20))
     spec = nodes.spec("/srv/tree", bandwidth_kib_s=1024, numeric_ids=True)
-    started = subprocess.Popen(nodes.argv("push", spec), env=nodes.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    quiet = subprocess.DEVNULL
+    started = subprocess.Popen(nodes.argv("push", spec), env=nodes.environment, stdout=quiet, stderr=quiet, start_new_session=True)
     deadline = time.monotonic() + 20
     while not any(path.stat().st_size > 100_000 for path in (nodes.target / "srv/tree").rglob("*") if path.is_file()):
         assert time.monotonic() < deadline, "the transfer does not begin"

@@ -248,7 +248,7 @@ def test_a_table_that_is_open_in_another_process_is_not_replaced(trees: Trees) -
     write(trees.xcat(trees.a), "n1")
     assert trees.side(trees.a, "snapshot").ok
     with (trees.xcat(trees.b) / "site.sqlite").open("rb"):
-        done = trees.run_words("mnb", trees.receive_words(trees.a, trees.b, "--wait-s", "1"))
+        done = trees.run_words("mnb", trees.receive_words(trees.a, trees.b, "--wait-s=1"))
     assert done.returncode == 1
     assert re.search(r"process \d+ has .*site.sqlite open", done.stderr)
     sync(trees)

@@ -38,7 +38,7 @@ def killed_at(trees: Trees, host: str, argv: tuple[str, ...], number: int) -> bo
 
 
 def program(trees: Trees, host: str, verb: str, *words: str) -> tuple[str, ...]:
-    return ("python3", "-m", NODE_SIDE, verb, "--node", host, "--xcat-dir", "/etc/xcat", *words)
+    return ("python3", "-m", NODE_SIDE, verb, f"--node={host}", "--xcat-dir=/etc/xcat", *words)
 
 
 def seeded(tmp_path: Path) -> Trees:

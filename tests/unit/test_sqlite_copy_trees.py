@@ -112,9 +112,8 @@ class Trees(Runner):
         if "systemctl show -p ActiveState" in " ".join(argv):  # xcatd_is_stopped: these trees have no systemd
             runs = (self.top / host / "proc/4711").exists()
             return Completed(argv, 0, "FAILS: xcatd runs\n" if runs else "HOLDS\n")
-        if argv[0].endswith("/python3"):
-            argv = (sys.executable, *argv[1:])
-        else:  # a plain command knows nothing of trees
+        argv = tuple(sys.executable if word.endswith("/bin/python3") else word for word in argv)
+        if sys.executable not in argv:  # a plain command knows nothing of trees
             argv = tuple(f"{self.top}/{host}{word}" if word.startswith(("/var/lib/", "/etc/")) else word for word in argv)
         began = time.monotonic()
         done = subprocess.run(argv, env=self.environment(host), capture_output=True, text=True, errors="surrogateescape", check=False)
@@ -148,7 +147,7 @@ class Trees(Runner):
 
     def side(self, node: Node, verb: str, *words: str) -> Completed:
         return self.run_words(
-            node.id, (node.python, "-m", NODE_SIDE, verb, "--node", node.id, "--xcat-dir", "/etc/xcat", "--wait-s", "2", *words),
+            node.id, (node.python, "-m", NODE_SIDE, verb, f"--node={node.id}", "--xcat-dir=/etc/xcat", "--wait-s=2", *words),
         )
 
     def receive_words(self, source: Node, target: Node, *words: str) -> tuple[str, ...]:

@@ -44,8 +44,7 @@ def test_restoring_a_wrong_column_leaves_the_table_empty(site: Trial) -> None:
     text = site.run("tabdump", "noderes").out.replace("servicenode", "bad", 1)
     done = site.run("tabrestore", "noderes.csv", stdin=text)
     assert done.err == (
-        "Error: [mn1]: The header line indicates that column 'bad' should exist,"
-        " which is not defined in the schema for 'noderes'\n"
+        "Error: [mn1]: The header line indicates that column 'bad' should exist, which is not defined in the schema for 'noderes'\n"
     )
     assert done.code == 1
     assert site.run("tabdump", "noderes").out.count("\n") == 1
@@ -93,7 +92,7 @@ def test_a_file_replaced_while_open_is_read_as_it_was_and_not_written(site: Tria
     replacement = site.root / "etc/xcat/new"
     replacement.write_bytes(file.read_bytes())
     other = engine.Change(engine.SET, {"key": "master"}, {"value": "10.0.0.1"})
-    os.replace(replacement, file)
+    replacement.replace(file)
     opened(site).write("site", [other])
     assert held.read("site") == before
     with pytest.raises(engine.DbError, match="readonly database"):
@@ -126,7 +125,10 @@ def test_missing_columns_are_added(site: Trial) -> None:
             "Pg:dbname=xcatdb;host=10.1.0.1|xcatadm|secret\n",
             ["cfgloc=Pg:dbname=xcatdb;host=10.1.0.1|xcatadm", "dbengine=Pg", "dbname=xcatdb", "dbhost=10.1.0.1", "dbadmin=xcatadm"],
         ),
-        ("DB2:xcatdb|xcatdb|secret\n", ["cfgloc=DB2:xcatdb|xcatdb", "dbengine=DB2", "dbinstance=xcatdb", "dbname=xcatdb", "dbloc=/var/lib/db2"]),
+        (
+            "DB2:xcatdb|xcatdb|secret\n",
+            ["cfgloc=DB2:xcatdb|xcatdb", "dbengine=DB2", "dbinstance=xcatdb", "dbname=xcatdb", "dbloc=/var/lib/db2"],
+        ),
     ],
 )
 def test_cfgloc(site: Trial, text: str, lines: list[str]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
+
+from attrs import evolve
 
 from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.models import Node
@@ -17,6 +20,7 @@ from xcat_ha.steps import Command, Completed, Trouble
 
 _SSH_FAILED = 255
 _MARKER = "xcat-ha-exit:"
+_MARKED = re.compile(rf"(.*){_MARKER}([0-9]+)\n(.*)", re.DOTALL)
 _CONNECT_TIMEOUT_S = 10
 _HOST_KEY_WORDS = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED", "host key is known")
 _PERSIST_S = 120
@@ -49,7 +53,8 @@ class SshRunner(Runner):
             master = self._argv("-o", "ControlMaster=yes", "-o", f"ControlPersist={_PERSIST_S}", "-N", "-f")
             completed = run_process(master, stdin=None, timeout_s=_CONNECT_TIMEOUT_S * 2)
             self._open = completed.ok
-            return None if completed.ok else self._translate(completed, completed.argv)
+            # A host that takes the connection and then says nothing did not answer; no command ran out of time.
+            return None if completed.ok else self._translate(evolve(completed, trouble=None), completed.argv)
 
     def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
         """See :meth:`Runner.run`."""
@@ -73,13 +78,14 @@ class SshRunner(Runner):
         return self._read_marker(completed, limit_s)
 
     def _read_marker(self, completed: Completed, limit_s: int) -> Completed:
-        before, found, after = completed.stderr.rpartition(_MARKER)
-        if not found or not after.strip().isdigit():
+        found = _MARKED.fullmatch(completed.stderr)
+        if found is None:
             return self._translate(completed, completed.argv)
-        code = int(after.strip())
+        before, digits, after = found.groups()  # ssh itself, or a daemon the command left behind, may speak after the marker
+        code, said = int(digits), before + after
         if code in {124, 137} and completed.duration_s >= limit_s:
-            return Completed(completed.argv, None, completed.stdout, before, completed.duration_s, Trouble.TIMED_OUT)
-        return Completed(completed.argv, code, completed.stdout, before, completed.duration_s)
+            return Completed(completed.argv, None, completed.stdout, said, completed.duration_s, Trouble.TIMED_OUT)
+        return Completed(completed.argv, code, completed.stdout, said, completed.duration_s)
 
     def _translate(self, completed: Completed, argv: tuple[str, ...]) -> Completed:
         """What ssh's own failure means: another host key is never "down"."""

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from xcat_ha.testing._paths import TOP_DIRECTORIES
+from xcat_ha.testing._warm_python import bytecode_directory
 
 PASSED_THROUGH = (
     "awk", "base64", "basename", "cat", "chgrp", "chmod", "chown", "cmp", "comm", "cp", "cut", "date", "dd", "df", "diff", "dirname", "du",
@@ -76,34 +77,41 @@ os.execv({program!r}, words)
 
 _PYTHON = """\
 #!/bin/sh
-XCAT_HA_ROOT={root} PYTHONDONTWRITEBYTECODE=1 PATH={programs} PYTHONPATH={path} exec {python} "$@"
+XCAT_HA_ROOT={root} PYTHONPYCACHEPREFIX={bytecode} PATH={programs} PYTHONPATH={path} exec {python} "$@"
 """
 
 _SSH = """\
 #!{python} -IS
-import os, subprocess, sys
+import _socket, os, sys
+sys.path.insert(0, {library!r})
 words = sys.argv[1:]
-taking = "BbcDEeFIiJLlmOopQRSWw"
-target = None
+target = ""
 while words:
     word = words.pop(0)
     if word.startswith("-") and len(word) > 1:
-        if word[-1] in taking and len(word) == 2:
+        if word[-1] in "BbcDEeFIiJLlmOopQRSWw" and len(word) == 2:
             words.pop(0)
         continue
     target = word
     break
-asked = subprocess.run([{router!r}, target or ""], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-if asked.returncode:
-    sys.stderr.write("ssh: connect to host %s: %s\\n" % (target, asked.stderr.strip() or "No route to host"))
+talk = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+talk.connect({socket!r})
+parts = [part.encode() for part in ({host!r}, ".route", target, "")]
+talk.send((3).to_bytes(4, "big") + b"".join(len(part).to_bytes(4, "big") + part for part in parts))
+answer = b""
+while piece := talk.recv(65536):
+    answer += piece
+if answer[:4] != bytes(4):
+    sys.stderr.write("ssh: connect to host %s port 22: No route to host\\n" % target)
     sys.exit(255)
-root, programs, base = asked.stdout.splitlines()
+root, programs, base = answer[8:].decode().splitlines()
 if {root!r} + "/" in " ".join(words):
     sys.stderr.write("a path below this host's own simulated root was sent to the other host: give paths as that host names them\\n")
     sys.exit(255)
-environment = {{"PATH": programs, "HOME": root + "/root", "LANG": "C.UTF-8", "XCAT_HA_ROOT": root}}
+from _paths import rooted_argv
+command = rooted_argv(["sh", "-c", " ".join(words)], root, programs, base)
 os.chdir(root)
-os.execve(programs + "/sh", ["sh", "-c", " ".join(words)], environment)
+os.execve("/bin/sh", command, {{"PATH": programs, "HOME": root + "/root", "LANG": "C.UTF-8", "XCAT_HA_ROOT": root}})
 """
 
 
@@ -126,7 +134,7 @@ def install_shims(host: str, root: Path, programs: Path, base: Path, socket: str
     custom = custom.replace('SIMULATED_HOST = ""', f"SIMULATED_HOST = {host!r}")
     custom = custom.replace('SIMULATED_SOCKET = ""', f"SIMULATED_SOCKET = {chr(0) + socket!r}")
     (python_library / "sitecustomize.py").write_text(custom)
-    names = {"library": str(library), "python": sys.executable, "root": str(root), "programs": str(programs), "base": str(base), "socket": "\0" + socket, "host": host}
+    names = {"library": str(library), "bytecode": bytecode_directory(), "python": sys.executable, "root": str(root), "programs": str(programs), "base": str(base), "socket": "\0" + socket, "host": host}
     write_program(programs / ".ask", _ASK.format(**names, eats=False))
     write_program(programs / ".ask-eating", _ASK.format(**names, eats=True))
     for name in PASSED_THROUGH:
@@ -136,8 +144,7 @@ def install_shims(host: str, root: Path, programs: Path, base: Path, socket: str
         template = _TRANSLATED if name in {"sh", "bash", "rsync"} else _PASS
         write_program(programs / name, template.format(**names, name=name, program=program, paths=_COMMON_PATHS if name in _SCRIPTED else _ANY_PATH))
     write_program(programs / "python3", _PYTHON.format(**names, path=":".join([str(python_library), *_search_path()])))
-    (programs / ".route").symlink_to(".ask")
-    write_program(programs / "ssh", _SSH.format(**names, router=str(programs / ".route")))
+    write_program(programs / "ssh", _SSH.format(**names))
 
 
 def add_simulated(programs: Path, name: str, *, eats_stdin: bool) -> None:

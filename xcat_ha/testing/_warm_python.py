@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import json
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,6 +31,14 @@ _PRELOADED = (
 _HEAD_BYTES = 4
 
 
+@functools.cache
+def bytecode_directory() -> str:
+    """Where Pythons of simulated hosts keep compiled modules; removed when this process ends."""
+    directory = tempfile.mkdtemp(prefix="pair-bytecode-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
 class WarmPython:
     """The client; one serves all simulated pairs of a test process."""
 
@@ -40,7 +50,7 @@ class WarmPython:
         with far:
             self._forker = subprocess.Popen(
                 [sys.executable, "-P", __file__, str(far.fileno())], pass_fds=(far.fileno(),), stdin=subprocess.DEVNULL,
-                env={"PYTHONPATH": search, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8", "PATH": ""}, start_new_session=True,
+                env={"PYTHONPATH": search, "PYTHONPYCACHEPREFIX": bytecode_directory(), "LANG": "C.UTF-8", "PATH": ""}, start_new_session=True,
             )
 
         atexit.register(self.close)

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from xcat_ha.testing._paths import rooted_argv, unrooted
 from xcat_ha.testing._shims import add_simulated, install_shims
 from xcat_ha.testing._warm_python import WarmPython
 from xcat_ha.testing.machine import Machine
-from xcat_ha.testing.tree import fingerprint
+from xcat_ha.testing.tree import copy_tree, fingerprint
 
 _VOLATILE = ("run", "tmp", "proc")
 _DIRECTORIES = ("etc", "root", "tmp", "run", "proc", "var/lib", "var/log", "var/tmp", "usr", "srv", "sys")
@@ -88,6 +89,21 @@ class SimulatedHost:
         self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.node.address} {names}\n")
         self.machine = Machine(hostname=self.node.name, interfaces={})
         self._boot()
+
+    def checkpoint(self) -> Callable[[], None]:
+        """Remember files and machine as they are; calling the result brings them back."""
+        self.read_back()
+        saved = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=self._base)) / "root"
+        copy_tree(self.root, saved)
+        machine, stored = self.machine.copy(), dict(self.stored_addresses)
+
+        def restore() -> None:
+            shutil.rmtree(self.root)
+            copy_tree(saved, self.root)
+            self.machine, self.stored_addresses, self._shown = machine.copy(), stored, {}
+            self.show()
+
+        return restore
 
     def handle(self, name: str, handler: Handler, *, eats_stdin: bool = False) -> None:
         """Simulate the program ``name`` (wherever its directory is) by ``handler``, for direct commands, scripts and node-side programs.
@@ -189,7 +205,7 @@ class SimulatedHost:
         began = time.monotonic()
         code, out, err = _warm_python().run(
             argv[2:], stdin=(command.stdin or "").encode("utf-8", "surrogateescape"), directory=str(self.root),
-            environment=self._environment() | {"PYTHONDONTWRITEBYTECODE": "1"}, custom=f"{self._base}/{self.node.id}.lib/sitecustomize.py",
+            environment=self._environment(), custom=f"{self._base}/{self.node.id}.lib/sitecustomize.py",
             timeout_s=command.timeout_s,
         )
         return self._completed(argv, code, out, err, began)

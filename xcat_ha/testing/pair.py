@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -109,6 +109,19 @@ class SimulatedPair:
             for host in self.hosts.values():
                 host.reset()
         self.runner.reset()
+
+    def checkpoint(self) -> Callable[[], None]:
+        """Remember files, machines and network as they are; calling the result brings them back."""
+        linked, strangers = self.linked, set(self.strangers)
+        saved = [host.checkpoint() for host in self.hosts.values()]
+
+        def restore() -> None:
+            with self._call_lock:
+                self.linked, self.strangers = linked, set(strangers)
+                for bring_back in saved:
+                    bring_back()
+
+        return restore
 
     def state(self) -> str:
         """One word for the state of both hosts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from xcat_ha.clock import Clock
@@ -52,14 +52,12 @@ class Site(ABC):
         runner: what steps are run with.
         clock: time, as the execution of steps sees it.
         secrets: texts that must never be seen in a command.
-        loses_power_cheaply: whether a test may power-cycle a node after every single command.
     """
 
     pair: Pair
     runner: WatchedRunner
     clock: Clock
     secrets: tuple[str, ...] = tuple(_SECRET_FILES.values())
-    loses_power_cheaply: bool = True
 
     @property
     def first(self) -> Node:
@@ -82,6 +80,10 @@ class Site(ABC):
     def kill_points(self, changes: int) -> Sequence[int]:
         """After which of ``changes`` CHANGES commands a test has to try a sudden death; all of them if that is affordable."""
         return range(1, changes + 1)
+
+    def checkpoint(self) -> Callable[[], None] | None:
+        """Remember the state both nodes have now; calling the result brings it back. None if this site cannot do that."""
+        return None
 
     def path(self, node_id: str, name: str) -> Path:
         """Where the node's absolute path ``name`` is seen from here; the node must be on."""
@@ -176,6 +178,10 @@ class SimulatedSite(Site):
         for host in self.simulated.hosts.values():
             for name, text in _SECRET_FILES.items():
                 host.write(name, f"{text}\n", 0o600)
+
+    def checkpoint(self) -> Callable[[], None]:
+        """See :meth:`Site.checkpoint`."""
+        return self.simulated.checkpoint()
 
     def host(self, node_id: str) -> SimulatedHost:
         """The simulated host of a node."""

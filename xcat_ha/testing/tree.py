@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -79,6 +80,11 @@ def digest(root: Path, below: str = "/", *, without: Collection[str] = ()) -> st
     for name, entry in entries(root, below, without=without).items():
         seen.update(repr((name, entry)).encode("utf-8", "surrogateescape"))
     return seen.hexdigest()
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a tree with permissions, times, links and hard links; ``target`` must not be there yet."""
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True, capture_output=True)
 
 
 def fingerprint(root: Path, *, without: Collection[str] = ()) -> str:

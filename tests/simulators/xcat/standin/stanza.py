@@ -24,5 +24,6 @@ def parse(text: str) -> list[tuple[str, str, Attributes]]:
         if attribute.strip() == "objtype":
             kind = value.strip()
         else:
-            values[attribute.strip()] = value.strip()
+            # A quote at either end goes, as in the real thing, even if it is the value's own.
+            values[attribute.strip()] = value.strip().removeprefix('"').removesuffix('"').strip()
     return found
