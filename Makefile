@@ -27,8 +27,7 @@ $(STAMP): setup.cfg pyproject.toml
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	MYPYPATH=$(MYPY_PATH) $(BIN)/mypy --strict -p xcat_ha -p xcat_ha_drivers
-	$(BIN)/mypy --strict -p tests.lab -p tests.simulators
+	MYPYPATH=$(MYPY_PATH) $(BIN)/mypy --strict -p xcat_ha -p xcat_ha_drivers -p tests
 	$(BIN)/lint-imports
 
 unit: $(STAMP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from xcat_ha_drivers.sqlite_copy._disk import CopyError, outgoing, write_durably
+from xcat_ha_drivers.sqlite_copy._disk import CopyError, outgoing
 from xcat_ha_drivers.sqlite_copy._live import is_unchanged, read_known
 from xcat_ha_drivers.sqlite_copy._manifest import Manifest, Table, id_of, read_manifest
 from xcat_ha_drivers.sqlite_copy._tables import Seen, look, table_paths
@@ -50,7 +50,7 @@ def why_outdated(xcat_dir: str, *, max_age_s: float | None) -> str:
 
 def mark_unsent() -> None:
     """Say that a sync's snapshot waits for delivery."""
-    write_durably(unsent(), "")
+    unsent().touch(mode=0o600)
 
 
 def record_of(path: Path, seen: Seen, sha256: str) -> Table:

@@ -21,7 +21,7 @@ from xcat_ha_drivers.sqlite_copy._disk import (
     sync_file,
     writing_below,
 )
-from xcat_ha_drivers.sqlite_copy._diverged import save
+from xcat_ha_drivers.sqlite_copy._diverged import diverged, save
 from xcat_ha_drivers.sqlite_copy._generations import Generation, add, newest, prune
 from xcat_ha_drivers.sqlite_copy._live import in_place
 from xcat_ha_drivers.sqlite_copy._manifest import Manifest, read_manifest, write_manifest
@@ -75,9 +75,9 @@ def receive(order: Order, lock: int) -> Manifest:
     good = newest()
     untouched = f"the last good copy ({good.path.name if good else 'none yet'}) is as it was"
     generations().mkdir(exist_ok=True, mode=0o700)
-    remove_leftovers(generations())
     incoming = base() / "incoming"
-    remove_leftovers(base())
+    for directory in (generations(), base(), diverged()):
+        remove_leftovers(directory)
     remove_directory(incoming)
     with writing_below(base(), untouched):
         incoming.mkdir(mode=0o700)
@@ -91,8 +91,9 @@ def receive(order: Order, lock: int) -> Manifest:
             raise
     if found.kind in ("touched", "waiting"):
         save(order.node, order.xcat_dir, wait_s=order.wait_s)
+    # Before the marker says "applied": a run that dies while pruning is run again, and leaves nothing half removed.
+    prune(order.keep, found.marker.generation if found.marker else "")
     put_in_place(generation, order.xcat_dir, wait_s=order.wait_s)
-    prune(order.keep, generation.path.name)
     return manifest
 
 

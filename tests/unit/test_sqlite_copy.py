@@ -13,10 +13,15 @@ import time
 from pathlib import Path
 
 import pytest
-from test_sqlite_copy_trees import DATA, WRITER, Trees, die_in_a_transaction, names_in, sha256, write
-from xcat_ha.errors import StepFailedError
+from attrs import evolve
+from xcat_ha_drivers.sqlite_copy import SqliteCopy
+from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR
+
+from tests.unit.test_sqlite_copy_trees import DATA, WRITER, Trees, die_in_a_transaction, names_in, sha256, write
+from xcat_ha.errors import ConfigError, StepFailedError
 from xcat_ha.execution import execute_steps
 from xcat_ha.interfaces import ReplicaRole
+from xcat_ha.models import STATE_DIR
 
 SOME = ("nodelist", "nodetype", "site", "hosts")
 
@@ -288,7 +293,7 @@ def test_a_stale_hot_journal_on_the_target_does_not_reach_the_new_file(trees: Tr
 
 def test_a_busy_source_is_synced_to_a_point_in_time(trees: Trees) -> None:
     seed(trees)
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(trees.xcat(trees.a))], stdout=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(trees.xcat(trees.a))], stdout=subprocess.PIPE, text=True) as writer:  # noqa: S603
         assert writer.stdout is not None
         for _ in range(4):
             before = int(writer.stdout.readline())
@@ -413,6 +418,30 @@ def test_a_damaged_table_is_saved_as_it_is(trees: Trees) -> None:
     (saved,) = trees.diverged(trees.a)
     assert {name: sha256(saved / name) for name in raw} == raw
     assert set(json.loads((saved / "manifest.json").read_text())["damaged"]) == {"nodelist.sqlite", "hosts.sqlite"}
+
+
+def test_plans_are_data_and_options_are_checked(tmp_path: Path) -> None:
+    trees = Trees(tmp_path, keep=3, lock_wait_s=5)
+    source = evolve(trees.a, address="fd77::21")
+    words = [str(word) for step in trees.backend.steps_to_sync(source, trees.b) for command in step.commands for word in command.argv]
+    assert "--address=root@[fd77::21]:/var/lib/xcat-ha/sqlite-copy/outgoing/current/" in words
+    assert {"--keep=3", "--wait-s=5"} <= set(words)
+    assert BASE_DIR.startswith(STATE_DIR)
+    for options in ({"keep": 0}, {"keep": "7"}, {"kept": 7}):
+        with pytest.raises(ConfigError):
+            SqliteCopy(trees.pair, options)
+
+
+def test_a_wrong_call_says_so(trees: Trees) -> None:
+    assert trees.side(trees.a, "observe", "--no-such").returncode == 1
+    assert trees.side(trees.a, "erase").returncode == 2
+
+
+def test_importing_the_programs_is_cheap() -> None:
+    """Every question to a node pays for it."""
+    code = f"import sys; sys.path[:0] = {sys.path!r}; import xcat_ha_drivers.sqlite_copy.node_side; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
+    assert not {"attr", "xcat_ha", "sqlite3", "subprocess", "argparse"} & set(loaded)
 
 
 def test_old_generations_are_pruned_and_cost_little(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""sqlite-copy killed at every system call that matters, and the order of those calls (strace looks and injects; the product knows nothing of it)."""
+"""sqlite-copy killed at every system call that matters, and the order of those calls (by strace; the product knows nothing of it)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
-from test_sqlite_copy_trees import NODE_SIDE, Trees, die_in_a_transaction, sha256, write
+
+from tests.unit.test_sqlite_copy_trees import NODE_SIDE, Trees, die_in_a_transaction, sha256, write
 from xcat_ha.execution import execute_steps
 from xcat_ha.interfaces import ReplicaRole, ReplicaState
 
@@ -25,7 +26,7 @@ KILLED = 128 + signal.SIGKILL
 
 def strace(trees: Trees, host: str, argv: tuple[str, ...], *options: str) -> subprocess.CompletedProcess[str]:
     words = ["strace", "-f", "-qq", "-o", str(trees.top / "trace"), *options, sys.executable, *argv[1:]]
-    return subprocess.run(words, env=trees.environment(host), capture_output=True, text=True, check=False)
+    return subprocess.run(words, env=trees.environment(host), capture_output=True, text=True, check=False)  # noqa: S603
 
 
 def killed_at(trees: Trees, host: str, argv: tuple[str, ...], number: int) -> bool:
@@ -37,7 +38,7 @@ def killed_at(trees: Trees, host: str, argv: tuple[str, ...], number: int) -> bo
     return False
 
 
-def program(trees: Trees, host: str, verb: str, *words: str) -> tuple[str, ...]:
+def program(host: str, verb: str, *words: str) -> tuple[str, ...]:
     return ("python3", "-m", NODE_SIDE, verb, f"--node={host}", "--xcat-dir=/etc/xcat", *words)
 
 
@@ -84,7 +85,7 @@ def test_a_snapshot_killed_anywhere(tmp_path: Path) -> None:
     trees = seeded(tmp_path)
     for number in range(1, 100):
         change_source(trees, str(number))
-        if not killed_at(trees, "mna", program(trees, "mna", "snapshot", "--unsent"), number):
+        if not killed_at(trees, "mna", program("mna", "snapshot", "--unsent"), number):
             break
         if number % 2:
             write(trees.xcat(trees.a), f"late{number}")  # must not be missed because a killed run left a snapshot
@@ -131,7 +132,7 @@ def test_a_promotion_killed_anywhere(tmp_path: Path) -> None:
         (trees.xcat(trees.b) / "nodelist.sqlite").write_bytes(b"rubbish")
         (trees.xcat(trees.b) / "site.sqlite").unlink()
         (trees.xcat(trees.b) / "stray.sqlite").touch()
-        killed = killed_at(trees, "mnb", program(trees, "mnb", "promote"), number)
+        killed = killed_at(trees, "mnb", program("mnb", "promote"), number)
         execute_steps(trees.backend.steps_to_promote(trees.b, forced=True), trees)
         assert trees.files(trees.b) == good
         assert trees.backend.observe(trees.b, trees).role is ReplicaRole.SOURCE
@@ -166,7 +167,7 @@ def test_a_saved_divergence_killed_anywhere(tmp_path: Path) -> None:
     steps = trees.backend.steps_to_save_divergence(trees.a)
     for number in range(1, 60):
         write(trees.xcat(trees.a), f"n{number}")
-        killed = killed_at(trees, "mna", program(trees, "mna", "save"), number)
+        killed = killed_at(trees, "mna", program("mna", "save"), number)
         execute_steps(steps, trees)
         assert len(trees.diverged(trees.a)) == number
         assert sha256(trees.diverged(trees.a)[-1] / "site.sqlite") == sha256(trees.xcat(trees.a) / "site.sqlite")
@@ -177,15 +178,15 @@ def test_a_saved_divergence_killed_anywhere(tmp_path: Path) -> None:
 
 def test_killed_at_random_times_again_and_again(tmp_path: Path) -> None:
     trees = seeded(tmp_path)
-    chance = random.Random(20)  # noqa: S311  # a seed that fails can be found again
+    chance = random.Random(20)  # a seed that fails can be found again  # noqa: S311
     for number in range(25):
         change_source(trees, str(number))
         old, verb = trees.files(trees.b), chance.choice(("snapshot", "receive"))
         if verb == "receive":
             assert trees.side(trees.a, "snapshot").ok
         new = trees.files(trees.a)
-        argv = program(trees, "mna", "snapshot") if verb == "snapshot" else trees.receive_words(trees.a, trees.b)
-        with subprocess.Popen(
+        argv = program("mna", "snapshot") if verb == "snapshot" else trees.receive_words(trees.a, trees.b)
+        with subprocess.Popen(  # noqa: S603
             [sys.executable, *argv[1:]], env=trees.environment("mna" if verb == "snapshot" else "mnb"), stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
@@ -230,7 +231,8 @@ def test_the_order_of_write_fsync_and_rename(tmp_path: Path) -> None:
     change_source(trees, "x")
     (trees.xcat(trees.b) / "nodelist.sqlite-journal").write_bytes(bytes(512))  # not hot (SQLite would have rolled that back), just left
     assert trees.side(trees.a, "snapshot").ok
-    done = strace(trees, "mnb", trees.receive_words(trees.a, trees.b), "-y", "-e", "trace=rename,renameat,renameat2,fsync,fdatasync,unlink")
+    argv = trees.receive_words(trees.a, trees.b)
+    done = strace(trees, "mnb", argv, "-y", "-e", "trace=rename,renameat,renameat2,fsync,fdatasync,unlink")
     assert done.returncode == 0, done.stderr
     found = calls(trees)
     # 1. the copy: every file and its directory durable before it is called a generation, the name durable before it is put in place
@@ -255,7 +257,8 @@ def test_the_order_of_write_fsync_and_rename(tmp_path: Path) -> None:
     applied = first(found, "rename", r"/\.in-place\.json\.tmp$", after=applying + 1)
     assert in_place_durable < applied < first(found, "fsync", "/sqlite-copy$", after=applied)
     # 3. nothing else touches the tables
-    assert [path for call, path, _ in found if call == "unlink" and "/etc/xcat/" in path and not path.endswith(("-journal", "hosts.sqlite"))] == []
+    unlinked = {path.rpartition("/")[2] for call, path, _ in found if call == "unlink" and "/etc/xcat/" in path}
+    assert unlinked == {"nodelist.sqlite-journal", "hosts.sqlite"}
 
 
 def test_the_disk_fills_up_at_any_write(tmp_path: Path) -> None:
@@ -267,12 +270,13 @@ def test_the_disk_fills_up_at_any_write(tmp_path: Path) -> None:
         change_source(trees, str(number))
         assert trees.side(trees.a, "snapshot").ok
         argv = trees.receive_words(trees.a, trees.b)
-        done = strace(trees, "mnb", argv, "-e", "trace=write,fsync", "-e", f"inject=write,fsync:error=ENOSPC:when={number}", "--trace-path=/nowhere",
-                      *(f"--trace-path={path}" for path in written_paths(trees)))
+        inject = ("-e", "trace=write,fsync", "-e", f"inject=write,fsync:error=ENOSPC:when={number}")
+        done = strace(trees, "mnb", argv, *inject, *(f"--trace-path={path}" for path in written_paths(trees)))
         if done.returncode == 0:
             break
         failures += 1
-        assert re.search(r"mnb: cannot write below /.*: (No space left on device|the disk is full), \d+ bytes free", done.stderr), done.stderr
+        full = r"mnb: cannot write below /.*: (No space left on device|the disk is full), \d+ bytes free"
+        assert re.search(full, done.stderr), done.stderr
         state = assert_honest(trees, old, trees.files(trees.a))
         assert state.last_good is not None
         execute_steps(trees.backend.steps_to_sync(trees.a, trees.b), trees)

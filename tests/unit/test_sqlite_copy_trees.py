@@ -1,4 +1,4 @@
-"""Two nodes as temporary trees for the tests of sqlite-copy: real processes, real SQLite files, real rsync, an ``ssh`` that goes nowhere."""
+"""Two nodes as temporary trees for the tests of sqlite-copy: real processes, SQLite files and rsync, an ``ssh`` that goes nowhere."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
+from xcat_ha_drivers.sqlite_copy import SqliteCopy
+
 from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.models import DriverChoice, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Command, Completed, Effect
-
-from xcat_ha_drivers.sqlite_copy import SqliteCopy
 
 DATA = Path(__file__).parents[1] / "data" / "sqlite"
 NODE_SIDE = "xcat_ha_drivers.sqlite_copy.node_side"
@@ -72,7 +72,8 @@ class Trees(Runner):
     def __init__(self, top: Path, *, tables: Sequence[str] = (), **options: int) -> None:
         self.top = top
         self.nodes = tuple(
-            Node(id=name, name=name, address=f"10.77.0.{last}", interface="en1", bin_dir=str(top / "bin")) for name, last in (("mna", 21), ("mnb", 22))
+            Node(id=name, name=name, address=f"10.77.0.{last}", interface="en1", bin_dir=str(top / "bin"))
+            for name, last in (("mna", 21), ("mnb", 22))
         )
         self.a, self.b = self.nodes
         self.pair = Pair(
@@ -116,7 +117,7 @@ class Trees(Runner):
         if sys.executable not in argv:  # a plain command knows nothing of trees
             argv = tuple(f"{self.top}/{host}{word}" if word.startswith(("/var/lib/", "/etc/")) else word for word in argv)
         began = time.monotonic()
-        done = subprocess.run(argv, env=self.environment(host), capture_output=True, text=True, errors="surrogateescape", check=False)
+        done = subprocess.run(argv, env=self.environment(host), capture_output=True, text=True, errors="surrogateescape", check=False)  # noqa: S603
         return Completed(argv, done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
@@ -184,14 +185,14 @@ def write(directory: Path, *names: str, table: str = "nodelist") -> None:
     """Commit rows."""
     connection = sqlite3.connect(directory / f"{table}.sqlite", timeout=10)
     with connection:
-        connection.executemany(f"INSERT INTO {table} (node) VALUES (?)", [(name,) for name in names])
+        connection.executemany(f"INSERT INTO {table} (node) VALUES (?)", [(name,) for name in names])  # noqa: S608
     connection.close()
 
 
 def names_in(path: Path) -> set[str]:
     """All node names of a table file."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    rows = connection.execute(f"SELECT node FROM {path.stem}").fetchall()
+    rows = connection.execute(f"SELECT node FROM {path.stem}").fetchall()  # noqa: S608
     connection.close()
     return {str(row[0]) for row in rows}
 
@@ -199,7 +200,7 @@ def names_in(path: Path) -> set[str]:
 def die_in_a_transaction(directory: Path) -> None:
     """A writer of nodelist is killed after half of its transaction reached the file."""
     before = sha256(directory / "nodelist.sqlite")
-    done = subprocess.run([sys.executable, "-c", HOT_JOURNAL, str(directory / "nodelist.sqlite")], check=False)
+    done = subprocess.run([sys.executable, "-c", HOT_JOURNAL, str(directory / "nodelist.sqlite")], check=False)  # noqa: S603
     assert done.returncode == -signal.SIGKILL
     assert (directory / "nodelist.sqlite-journal").stat().st_size > 512
     assert sha256(directory / "nodelist.sqlite") != before, "the cache did not spill, so nothing is torn"

@@ -250,6 +250,18 @@ def test_a_killed_listener_leaves_nobody_behind_and_a_stopped_one_its_pid_file(m
     machine.start()
 
 
+def test_a_start_without_a_database_waits_and_given_up_leaves_nothing(machine: Machine, tmp_path: Path) -> None:
+    environment = machine.environment({ROOT_VARIABLE: str(tmp_path), "XCATCFG": "Pg:dbname=xcatdb;host=10.77.0.11|xcatadm|pw"})
+    with subprocess.Popen([machine.root / "opt/xcat/sbin/xcatd"], env=environment) as launcher:
+        place = tmp_path / "run/xcat"
+        until(lambda: place.exists() and any(place.iterdir()))
+        daemon = int(next(place.iterdir()).suffix[1:])
+        time.sleep(0.3)
+        assert launcher.poll() is None
+        launcher.terminate()
+    until(lambda: is_zombie(daemon))
+
+
 # ---- what is installed
 
 

@@ -95,8 +95,9 @@ def _require_newer(path: Path, since: str) -> None:
 
 
 def _run(*argv: str, timeout_s: float = 100.0, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    program = str(_ROOT / argv[0].lstrip("/"))
     try:
-        return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace")
+        return subprocess.run((program, *argv[1:]), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace")
     except FileNotFoundError as error:
         raise _Unknown(f"{argv[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
@@ -185,7 +186,7 @@ def _addresses_in(reply: bytes, query_id: int, offset: int, kind: int) -> list[s
 def _dhcp(given: argparse.Namespace) -> None:
     path = _existing(_DHCPD_CONF)
     _require_newer(path, given.since)
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = re.sub(r"^\s*#.*$", "", path.read_text(encoding="utf-8", errors="replace"), flags=re.MULTILINE)
     if "subnet" not in text:
         raise _Fails(f"{path} has no subnet at all: the interface it should serve is not found")
     if not re.search(rf'next-server["\s:]+{re.escape(given.address)}["\s;,]', text):

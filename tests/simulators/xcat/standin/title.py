@@ -36,3 +36,8 @@ def set_title(text: str) -> None:
 def die_with_parent() -> None:
     """So that a killed listener leaves nobody behind who holds its sockets."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def outlive_parent() -> None:
+    """Undo die_with_parent()."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)

@@ -16,7 +16,7 @@ from ..database import Database
 from ..dbserver import RemoteEngine
 from ..engine import DbError
 from ..settings import Pace
-from ..title import set_title
+from ..title import die_with_parent, outlive_parent, set_title
 from . import processes, roles
 from .serve import Service
 
@@ -55,6 +55,7 @@ class Daemon:
         self.pace.wait_until("xcatd")
         processes.write_pid("mainservice", os.getpid())
         processes.write_pid("xcatd", os.getpid())
+        outlive_parent()
         os.write(ready, b"1")
         os.close(ready)
         self._listen()
@@ -209,10 +210,10 @@ def start(*, foreground: bool = False) -> int:
     if os.fork():
         os.close(writer)
         return 0 if os.read(reader, 1) == b"1" else 1
+    # Until it is ready the daemon goes when its launcher goes: a start given up leaves nothing.
+    die_with_parent()
     os.close(reader)
     os.setsid()
-    if os.fork():
-        os._exit(0)
     os.chdir("/")
     _detach()
     try:
