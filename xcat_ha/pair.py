@@ -284,7 +284,8 @@ class ManagedPair:
     # What the verbs share
 
     def _sides(self, state: PairState) -> tuple[Node, Node]:
-        """(primary, standby)."""
+        """(primary, standby). An unfinished operation is named first: it is why nobody may be primary now."""
+        refuse_if_unfinished(state)
         primary = self.pair.node(state.require_primary())
         return primary, self.pair.other(primary.id)
 

@@ -59,8 +59,8 @@ def _put_durably(generation: Generation, xcat_dir: str, changed: list[str], vani
     if changed or vanished or _side_files(directory, wanted):
         write_marker(marker)
         _swap(directory, changed, vanished, list(wanted))
-    write_marker(marker._replace(state=APPLIED))
     write_known(xcat_dir, {name: (look(directory / name), table.sha256) for name, table in wanted.items()})
+    write_marker(marker._replace(state=APPLIED))
 
 
 def _is(path: Path, wanted: Table, known: Known, wait_s: float) -> bool:

@@ -293,7 +293,7 @@ def test_a_stale_hot_journal_on_the_target_does_not_reach_the_new_file(trees: Tr
 
 def test_a_busy_source_is_synced_to_a_point_in_time(trees: Trees) -> None:
     seed(trees)
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(trees.xcat(trees.a))], stdout=subprocess.PIPE, text=True) as writer:  # noqa: S603
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(trees.xcat(trees.a))], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         for _ in range(4):
             before = int(writer.stdout.readline())
@@ -440,7 +440,7 @@ def test_a_wrong_call_says_so(trees: Trees) -> None:
 def test_importing_the_programs_is_cheap() -> None:
     """Every question to a node pays for it."""
     code = f"import sys; sys.path[:0] = {sys.path!r}; import xcat_ha_drivers.sqlite_copy.node_side; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True).stdout.split()  # noqa: S603
+    loaded = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"attr", "xcat_ha", "sqlite3", "subprocess", "argparse"} & set(loaded)
 
 
@@ -460,7 +460,7 @@ def test_a_cut_line_leaves_the_last_good_copy(trees: Trees) -> None:
     kept = trees.everything(trees.b)
     write(trees.xcat(trees.a), "n1")
     (trees.top / "cut").touch()
-    with pytest.raises(StepFailedError, match=r"rsync from mna ended with 255 .*No route to host"):
+    with pytest.raises(StepFailedError, match=r"rsync from mna ended with (12|255) .*No route to host"):
         sync(trees)
     assert {path for path in trees.everything(trees.b) if "sqlite-copy/generations/" in path} <= set(kept)
     (trees.top / "cut").unlink()

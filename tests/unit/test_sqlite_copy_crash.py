@@ -26,7 +26,7 @@ KILLED = 128 + signal.SIGKILL
 
 def strace(trees: Trees, host: str, argv: tuple[str, ...], *options: str) -> subprocess.CompletedProcess[str]:
     words = ["strace", "-f", "-qq", "-o", str(trees.top / "trace"), *options, sys.executable, *argv[1:]]
-    return subprocess.run(words, env=trees.environment(host), capture_output=True, text=True, check=False)  # noqa: S603
+    return subprocess.run(words, env=trees.environment(host), capture_output=True, text=True, check=False)
 
 
 def killed_at(trees: Trees, host: str, argv: tuple[str, ...], number: int) -> bool:
@@ -92,7 +92,7 @@ def test_a_snapshot_killed_anywhere(tmp_path: Path) -> None:
         execute_steps(trees.backend.steps_to_sync(trees.a, trees.b), trees)
         assert trees.files(trees.b) == trees.files(trees.a)
         assert_nothing_is_left_over(trees)
-    assert number > 7
+    assert number > 5
 
 
 def test_a_receive_killed_anywhere(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_killed_at_random_times_again_and_again(tmp_path: Path) -> None:
             assert trees.side(trees.a, "snapshot").ok
         new = trees.files(trees.a)
         argv = program("mna", "snapshot") if verb == "snapshot" else trees.receive_words(trees.a, trees.b)
-        with subprocess.Popen(  # noqa: S603
+        with subprocess.Popen(
             [sys.executable, *argv[1:]], env=trees.environment("mna" if verb == "snapshot" else "mnb"), stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:

@@ -117,7 +117,7 @@ class Trees(Runner):
         if sys.executable not in argv:  # a plain command knows nothing of trees
             argv = tuple(f"{self.top}/{host}{word}" if word.startswith(("/var/lib/", "/etc/")) else word for word in argv)
         began = time.monotonic()
-        done = subprocess.run(argv, env=self.environment(host), capture_output=True, text=True, errors="surrogateescape", check=False)  # noqa: S603
+        done = subprocess.run(argv, env=self.environment(host), capture_output=True, text=True, errors="surrogateescape", check=False)
         return Completed(argv, done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
@@ -200,7 +200,7 @@ def names_in(path: Path) -> set[str]:
 def die_in_a_transaction(directory: Path) -> None:
     """A writer of nodelist is killed after half of its transaction reached the file."""
     before = sha256(directory / "nodelist.sqlite")
-    done = subprocess.run([sys.executable, "-c", HOT_JOURNAL, str(directory / "nodelist.sqlite")], check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", HOT_JOURNAL, str(directory / "nodelist.sqlite")], check=False)
     assert done.returncode == -signal.SIGKILL
     assert (directory / "nodelist.sqlite-journal").stat().st_size > 512
     assert sha256(directory / "nodelist.sqlite") != before, "the cache did not spill, so nothing is torn"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import shutil
 import subprocess
@@ -35,6 +36,9 @@ CURRENT: set[str] = set()
 """The flaws the toys have now."""
 
 
+CHANCE = itertools.count()
+
+
 def flawed(word: str) -> bool:
     return word in CURRENT
 
@@ -50,6 +54,8 @@ Toy = TypeVar("Toy", bound=Driver[Any])
 def spoil(steps: Steps, pair: Pair) -> Steps:
     """Flaws any driver may have in its plans."""
     first = steps[0]
+    if flawed("plans-by-chance"):
+        steps = (evolve(first, why=f"{first.why} {next(CHANCE)}"), *steps[1:])
     if flawed("shouted-name"):
         steps = (evolve(first, name="Do It!"), *steps[1:])
     if flawed("same-name-twice"):
@@ -90,8 +96,8 @@ def _touched(step: Step) -> Check:
 
 
 def _believing(step: Step) -> Step:
-    """Marks itself done by a file of its own, whatever came of the commands; the mark is made by a command that cannot be pretended."""
-    return evolve(step, done_when=check("it was tried", step.host, "toy-was-tried"))
+    """Asks once, and takes it for done the next time, whatever came of the commands."""
+    return evolve(step, done_when=check("it was tried", step.host, "toy-was-tried", str(next(CHANCE))))
 
 
 class ToyDriver(Driver[State]):
@@ -233,7 +239,7 @@ class ToyReplication(ToyDriver[ReplicaState], ReplicationBackend):
     def steps_to_sync(self, source: Node, target: Node) -> Steps:
         steps: Steps = (self._copied(source, target, "sync-database"),)
         if flawed("sends-always"):
-            done = check("the copy is equal", target.id, "toydb", "fresh")
+            done = check("the copy is equal", target.id, "toy-alternates")
             steps = (evolve(steps[0], done_when=done),)
         return spoil(steps, self.pair)
 
@@ -277,6 +283,8 @@ def toysync(site: SimulatedSite, host: SimulatedHost, call: Call) -> Answer:
     try:
         pending = [_sync_path(host, peer, one, path, dry=True) for path in _expand(host, one)]
     except ValueError as error:
+        if flawed("records-refusals"):
+            peer.write("/var/toysync.json", json.dumps({one.name: {"time": 1.7e9, "from": host.node.id}}))
         return Answer(3, stderr=f"{error}\n")
     if verb == "check":
         return Answer(0, "FAILS: they differ\n" if any(pending) else "HOLDS\n")
@@ -649,9 +657,21 @@ def secretly_touch(host: SimulatedHost, call: Call) -> Answer:
     return Answer(0, "touched\n")
 
 
+ASKED: set[str] = set()
+
+
 def was_tried(host: SimulatedHost, call: Call) -> Answer:
-    del call
-    return Answer(0 if CURRENT & {"tried"} or host.machine.boots < 0 else 1)
+    """No the first time it is asked about something, then yes."""
+    word = f"{id(host)} {call.words[0]}"
+    known = word in ASKED
+    ASKED.add(word)
+    return Answer(0 if known else 1)
+
+
+def alternates(host: SimulatedHost, call: Call) -> Answer:
+    """No, then yes, then no again."""
+    del host, call
+    return Answer(1 - next(CHANCE) % 2)
 
 
 def toy_site() -> SimulatedSite:
@@ -664,7 +684,7 @@ def toy_site() -> SimulatedSite:
     for host in site.simulated.hosts.values():
         programs: dict[str, Callable[[SimulatedHost, Call], Answer]] = {
             "toydb": functools.partial(toydb, site), "toysync": functools.partial(toysync, site), "toycron": toycron, "toybmc": toybmc,
-            "toyimages": toyimages, "toy-secretly-touch": secretly_touch, "toy-was-tried": was_tried, "toy-store-address": store_address,
+            "toyimages": toyimages, "toy-secretly-touch": secretly_touch, "toy-was-tried": was_tried, "toy-alternates": alternates, "toy-store-address": store_address,
         }
         for name, handler in programs.items():
             host.handle(name, handler)

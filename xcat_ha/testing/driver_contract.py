@@ -124,10 +124,10 @@ class DriverContract(Generic[D]):
         assert not site.runner.log, "questions() ran a command"
 
     def test_observing_changes_nothing(self, driver: D, site: Site) -> None:
-        for arrange in (None, *(deed.arrange for deed in self.deeds())):
+        for deed in (None, *self.deeds()):
             site.fresh()
-            if arrange is not None:
-                arrange(site, driver)
+            if deed is not None:
+                self.arrange(site, driver, deed)
             before = _digests(site)
             for node in site.pair.nodes:
                 driver.observe(node, site.runner)
@@ -141,7 +141,7 @@ class DriverContract(Generic[D]):
 
     def test_a_host_that_cannot_be_reached_is_unknown(self, driver: D, site: Site) -> None:
         for deed in self.deeds()[:1]:
-            deed.arrange(site, driver)
+            self.arrange(site, driver, deed)
         site.cut(site.second.id)
         self.assert_unknown(driver.observe(site.second, site.runner))
 
@@ -155,7 +155,7 @@ class DriverContract(Generic[D]):
     def test_a_partly_missing_answer_is_never_an_error(self, driver: D, site: Site) -> None:
         for deed in self.deeds():
             site.fresh()
-            deed.arrange(site, driver)
+            self.arrange(site, driver, deed)
             for node in site.pair.nodes:
                 questions = driver.questions(node)
                 answers = site.runner.read_many(node.id, questions)
@@ -165,7 +165,7 @@ class DriverContract(Generic[D]):
     def test_interpreting_is_pure(self, driver: D, site: Site) -> None:
         for deed in self.deeds():
             site.fresh()
-            deed.arrange(site, driver)
+            self.arrange(site, driver, deed)
             node = site.first
             answers = site.runner.read_many(node.id, driver.questions(node))
             site.runner.forget()
@@ -175,7 +175,7 @@ class DriverContract(Generic[D]):
     # --- steps
 
     def test_there_is_something_to_do(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         assert steps, "no steps although there is something to do"
         site.runner.forget()
@@ -183,7 +183,7 @@ class DriverContract(Generic[D]):
         assert site.runner.changes, "the steps ran without a single CHANGES command: their done_when held although nothing was done"
 
     def test_steps_are_plain_data(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         assert isinstance(steps, tuple)
         assert steps_from_json(steps_to_json(steps)) == steps, "steps do not survive JSON"
@@ -197,7 +197,7 @@ class DriverContract(Generic[D]):
                 captured |= {command.capture} if command.capture else set()
 
     def test_planning_touches_nothing(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         before = _digests(site)
         site.runner.forget()
         steps = deed.steps(site, driver)
@@ -206,7 +206,7 @@ class DriverContract(Generic[D]):
         assert _digests(site) == before
 
     def test_steps_are_worded_for_an_administrator(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         hosts = {node.id for node in site.pair.nodes}
         names = [(step.name, step.host) for step in steps]
@@ -221,7 +221,7 @@ class DriverContract(Generic[D]):
                 assert {probe.host for probe in check.probes} <= hosts
 
     def test_checks_only_read(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         for step in deed.steps(site, driver):
             for check in (step.done_when, *step.only_if):
                 for probe in check.probes:
@@ -229,14 +229,14 @@ class DriverContract(Generic[D]):
 
     def test_success_without_effect_is_noticed(self, driver: D, site: Site, deed: Deed[D]) -> None:
         """Exit status 0 is not "done": a command that only says so must not satisfy ``done_when``."""
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         site.runner.pretend_changes = True
         with pytest.raises(XcatHaError):
             site.execute(steps)
 
     def test_a_second_run_changes_nothing(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         site.execute(steps)
         before = _digests(site)
@@ -247,7 +247,7 @@ class DriverContract(Generic[D]):
         assert _digests(site) == before
 
     def test_a_dry_run_changes_nothing(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         before = _digests(site)
         site.runner.refuse_changes = True
         with pytest.raises(XcatHaError):
@@ -267,7 +267,7 @@ class DriverContract(Generic[D]):
         self._die_everywhere(driver, site, deed, lambda count: sorted({1, count}), then=power_cycle)
 
     def test_an_unreachable_host_is_unknown_and_nothing_is_changed(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         before = _digests(site)
         site.runner.forget()
@@ -279,7 +279,7 @@ class DriverContract(Generic[D]):
         assert _digests(site) == before
 
     def test_no_secret_is_in_a_command(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         site.execute(steps)
         planned = steps_to_json(steps)
@@ -293,6 +293,10 @@ class DriverContract(Generic[D]):
 
     # --- for subclasses
 
+    def arrange(self, site: Site, driver: D, deed: Deed[D]) -> None:
+        """Bring fresh nodes into a deed's situation."""
+        site.situation(f"deed {deed.name}", lambda: deed.arrange(site, driver))
+
     def refusal(self, site: Site, steps: Steps) -> XcatHaError:
         """Run steps that must not succeed; the reason they stopped."""
         with pytest.raises(XcatHaError) as stop:
@@ -304,19 +308,13 @@ class DriverContract(Generic[D]):
         self, driver: D, site: Site, deed: Deed[D], points: Callable[[int], Sequence[int]], *, then: Callable[[], None]
     ) -> None:
         outcome = deed.outcome or self.outcome
-        deed.arrange(site, driver)
-        restore = site.checkpoint()
-        site.runner.forget()
+        self.arrange(site, driver, deed)
         site.execute(deed.steps(site, driver))
         count = len(site.runner.changes)
         wanted = outcome(site, driver)
         for number in points(count):
-            if restore is None:
-                site.fresh()
-                deed.arrange(site, driver)
-            else:
-                restore()
-            site.runner.forget()
+            site.fresh()
+            self.arrange(site, driver, deed)
             site.runner.die_after(number)
             with pytest.raises(SimulatedPowerCut):
                 site.execute(deed.steps(site, driver))

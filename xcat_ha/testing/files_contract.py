@@ -109,6 +109,7 @@ class FileSyncerContract(DriverContract[FileSyncer]):
         self.populated(site, driver)
         self.sync(driver, site, TREE)
         target = site.path(site.second.id, "/srv/tree")
+        assert (target / "keep.mine").exists(), "an excluded file was deleted on the target"
         assert (target / "keep.mine").read_text() == "the target's own\n"
         assert not (target / "other.mine").exists()
 

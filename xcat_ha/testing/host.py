@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,19 +77,21 @@ class SimulatedHost:
         self._programs = Path(node.bin_dir)
         self._handlers: dict[str, Handler] = {}
         self._shown: dict[str, str] = {}
+        self._lock = threading.RLock()  # a program may outlive the command that started it, and ask for things at any moment
         install_shims(node.id, self.root, self._programs, base, socket)
         self.reset()
 
     def reset(self) -> None:
         """A machine as installed: an almost empty tree, booted, without units. Handlers stay."""
-        shutil.rmtree(self.root, ignore_errors=True)
-        for name in _DIRECTORIES:
-            (self.root / name).mkdir(parents=True, exist_ok=True)
-        self.write("/etc/hostname", f"{self.node.name}\n")
-        names = " ".join(dict.fromkeys((self.node.name, self.node.name.split(".")[0])))
-        self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.node.address} {names}\n")
-        self.machine = Machine(hostname=self.node.name, interfaces={})
-        self._boot()
+        with self._lock:
+            shutil.rmtree(self.root, ignore_errors=True)
+            for name in _DIRECTORIES:
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            self.write("/etc/hostname", f"{self.node.name}\n")
+            names = " ".join(dict.fromkeys((self.node.name, self.node.name.split(".")[0])))
+            self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.node.address} {names}\n")
+            self.machine = Machine(hostname=self.node.name, interfaces={})
+            self._boot()
 
     def checkpoint(self) -> Callable[[], None]:
         """Remember files and machine as they are; calling the result brings them back."""
@@ -98,10 +101,11 @@ class SimulatedHost:
         machine, stored = self.machine.copy(), dict(self.stored_addresses)
 
         def restore() -> None:
-            shutil.rmtree(self.root)
-            copy_tree(saved, self.root)
-            self.machine, self.stored_addresses, self._shown = machine.copy(), stored, {}
-            self.show()
+            with self._lock:
+                shutil.rmtree(self.root)
+                copy_tree(saved, self.root)
+                self.machine, self.stored_addresses, self._shown = machine.copy(), stored, {}
+                self.show()
 
         return restore
 
@@ -224,55 +228,58 @@ class SimulatedHost:
         return Completed(argv, code if code >= 0 else 128 - code, *texts, spent_s)
 
     def _boot(self) -> None:
-        for name in _VOLATILE:
-            shutil.rmtree(self.root / name, ignore_errors=True)
-            (self.root / name).mkdir()
-        self._shown = {}
-        stored = self.path("/etc/hostname").read_text().strip()
-        self.machine.boot(stored, {"lo": ("127.0.0.1/8",), **self.stored_addresses})
-        self.show()
+        with self._lock:
+            for name in _VOLATILE:
+                shutil.rmtree(self.root / name, ignore_errors=True)
+                (self.root / name).mkdir()
+            self._shown = {}
+            stored = self.path("/etc/hostname").read_text().strip()
+            self.machine.boot(stored, {"lo": ("127.0.0.1/8",), **self.stored_addresses})
+            self.show()
 
     def show(self) -> None:
         """Write what scripts read below ``/proc``: command lines of processes, the running hostname, kernel parameters."""
-        proc = self.root / "proc"
-        there = {entry.name for entry in proc.iterdir() if entry.name.isdigit()}
-        wanted = {str(pid): process for pid, process in self.machine.processes.items()}
-        for name in there - wanted.keys():
-            shutil.rmtree(proc / name)
-        for name in wanted.keys() - there:
-            (proc / name).mkdir()
-            argv = wanted[name].argv
-            (proc / name / "cmdline").write_text("\0".join(argv) + "\0")
-            (proc / name / "comm").write_text(argv[0].rsplit("/", 1)[-1][:15] + "\n")
-        listening = "".join(
-            f"{number:4}: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
-            for number, port in enumerate(sorted(self.machine.listening()))
-        )
-        table = proc / "net/tcp"
-        if self._shown.get("net/tcp") != listening or not table.exists():
-            table.parent.mkdir(exist_ok=True)
-            table.write_text(f"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n{listening}")
-            self._shown["net/tcp"] = listening
-        for key, value in self._kernel_files().items():
-            path = proc / "sys" / key
-            if self._shown.get(key) != value or not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(f"{value}\n")
-                self._shown[key] = value
+        with self._lock:
+            proc = self.root / "proc"
+            there = {entry.name for entry in proc.iterdir() if entry.name.isdigit()}
+            wanted = {str(pid): process for pid, process in self.machine.processes.items()}
+            for name in there - wanted.keys():
+                shutil.rmtree(proc / name)
+            for name in wanted.keys() - there:
+                (proc / name).mkdir()
+                argv = wanted[name].argv
+                (proc / name / "cmdline").write_text("\0".join(argv) + "\0")
+                (proc / name / "comm").write_text(argv[0].rsplit("/", 1)[-1][:15] + "\n")
+            listening = "".join(
+                f"{number:4}: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
+                for number, port in enumerate(sorted(self.machine.listening()))
+            )
+            table = proc / "net/tcp"
+            if self._shown.get("net/tcp") != listening or not table.exists():
+                table.parent.mkdir(exist_ok=True)
+                table.write_text(f"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n{listening}")
+                self._shown["net/tcp"] = listening
+            for key, value in self._kernel_files().items():
+                path = proc / "sys" / key
+                if self._shown.get(key) != value or not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text(f"{value}\n")
+                    self._shown[key] = value
 
     def read_back(self) -> None:
         """Take over what a program wrote below ``/proc/sys``."""
-        for key in self._kernel_files().keys() & self._shown.keys():
-            shown = self._shown[key]
-            path = self.root / "proc/sys" / key
-            value = path.read_text().strip() if path.exists() else shown
-            if value == shown:
-                continue
-            self._shown[key] = value
-            if key == "kernel/hostname":
-                self.machine.hostname = value
-            else:
-                self.machine.sysctl[key.replace("/", ".")] = value
+        with self._lock:
+            for key in self._kernel_files().keys() & self._shown.keys():
+                shown = self._shown[key]
+                path = self.root / "proc/sys" / key
+                value = path.read_text().strip() if path.exists() else shown
+                if value == shown:
+                    continue
+                self._shown[key] = value
+                if key == "kernel/hostname":
+                    self.machine.hostname = value
+                else:
+                    self.machine.sysctl[key.replace("/", ".")] = value
 
     def _kernel_files(self) -> Mapping[str, str]:
         names = ["all", *self.machine.interfaces]

@@ -166,7 +166,8 @@ class SimulatedPair:
             threading.Thread(target=self._converse, args=(talk,), daemon=True).start()
 
     def _converse(self, talk: socket.socket) -> None:
-        with talk, talk.makefile("rb") as stream:
+        # What is missing or broken here belongs to a program that outlived its command and its pair.
+        with talk, talk.makefile("rb") as stream, contextlib.suppress(FileNotFoundError, BrokenPipeError):
             count = int.from_bytes(stream.read(4), "big")
             parts = [stream.read(int.from_bytes(stream.read(4), "big")).decode("utf-8", "surrogateescape") for _ in range(count + 1)]
             host_id, name, *words = parts[:-1]

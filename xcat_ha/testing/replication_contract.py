@@ -46,8 +46,12 @@ class ReplicationContract(DriverContract[ReplicationBackend]):
 
     def seeded(self, site: Site, driver: ReplicationBackend) -> None:
         """``second`` is a copy of ``first``."""
-        self.primary(site)
-        site.execute(driver.steps_to_seed(site.first, site.second))
+
+        def build() -> None:
+            self.primary(site)
+            site.execute(driver.steps_to_seed(site.first, site.second))
+
+        site.situation("seeded", build)
 
     def outdated(self, site: Site, driver: ReplicationBackend) -> None:
         """``second`` is a copy, ``first`` has written since."""
