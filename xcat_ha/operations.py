@@ -145,10 +145,18 @@ def require(runner: Runner, checks: tuple[Check, ...]) -> None:
         raise UnknownStateError(f"cannot tell whether {check.question}{said}", state=state, hint=hint)
 
 
-def run_operation(workshop: Workshop, operation: Operation, journal: Journal, *, done_phases: frozenset[str] = frozenset()) -> Result:
+def run_operation(
+    workshop: Workshop,
+    operation: Operation,
+    journal: Journal,
+    *,
+    observed: PairState | None = None,
+    done_phases: frozenset[str] = frozenset(),
+) -> Result:
     """Run the operation's phases and end its journal. The caller holds the lock.
 
-    ``done_phases``: names of phases that an earlier run has completed; they are not run again.
+    ``observed``: the pair, if the caller has just observed it. ``done_phases``: names of phases that an earlier run has completed; they
+    are not run again, except those whose effect a reboot undoes.
 
     Raises:
         XcatHaError: as :func:`~xcat_ha.execution.execute_phase`; the journal's end says so too.
@@ -164,9 +172,9 @@ def run_operation(workshop: Workshop, operation: Operation, journal: Journal, *,
     times: list[PhaseTime] = []
     try:
         require(workshop.runner, operation.requires)
-        state = workshop.observe()
+        state = observed or workshop.observe()
         for number, planner in enumerate(operation.phases):
-            if planner.name in done_phases:
+            if planner.name in done_phases and planner.outlives_reboot:
                 continue
             if planner.needs_observation and number > 0:
                 state = workshop.observe()

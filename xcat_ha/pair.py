@@ -137,9 +137,12 @@ class ManagedPair:
         """
         state = self._workshop.observe()
         source, target = self._sides(state)
-        site = self._site(source)
-        known = self._file_sets(site)
-        chosen = self._chosen(sets, known)
+        if set(sets) == {DATABASE}:
+            site = Site(known=False)  # only file sets depend on what the site table says
+            chosen: tuple[FileSet, ...] = ()
+        else:
+            site = self._site(source)
+            chosen = self._chosen(sets, self._file_sets(site))
         given = self._given("sync", site, chosen)
         everything = not sets
         operation = plan_sync(given, source, target, database=everything or DATABASE in sets)
@@ -249,7 +252,8 @@ class ManagedPair:
         site = next((cattrs.structure(entry["site"], Site) for entry in entries if entry["event"] == "site"), Site(known=False))
         given = PlanningInput(self.pair, self.drivers, site, self._file_sets(site), record.id)
         operation = self._planned_again(record, given)
-        phases = tuple(planner.plan(state) for planner in operation.phases if planner.name not in done)
+        left = [planner for planner in operation.phases if planner.name not in done or not planner.outlives_reboot]
+        phases = tuple(planner.plan(state) for planner in left)
         plan = Plan(operation=f"resume {record.operation}", summary=operation.summary, phases=phases)
 
         def run() -> Result:
@@ -368,7 +372,7 @@ class ManagedPair:
                 journal = begin_journal(self._workshop, operation, given.operation_id)
                 journal.write("site", site=cattrs.unstructure(given.site))
                 try:
-                    return run_operation(self._workshop, operation, journal)
+                    return run_operation(self._workshop, operation, journal, observed=now)
                 except XcatHaError:
                     if after_failure is not None:
                         after_failure()

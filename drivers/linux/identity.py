@@ -27,14 +27,14 @@ class LinuxIdentity(NetworkIdentity):
         if pair.identity.mode is not IdentityMode.SERVICE_ADDRESS:
             raise ConfigError(
                 f"driver linux cannot do identity mode {pair.identity.mode.value!r} yet",
-                where=f"{pair.source}: identity.mode",
+                where=f"{pair.source}: service.mode",
                 hint='use mode = "service-address"; the service address is then the first one xCAT finds, as with "replace"',
             )
         for address in pair.identity.addresses:
             if address.version == 4 and not 2 <= address.network.prefixlen <= 30:
                 raise ConfigError(
                     f"{address} does not name the cluster's network",
-                    where=f"{pair.source}: identity.addresses",
+                    where=f"{pair.source}: service.addresses",
                     hint="give the address with the prefix length of the network the nodes are in, for example 10.77.0.11/16",
                 )
         for node in pair.nodes:

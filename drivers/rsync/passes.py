@@ -28,6 +28,7 @@ _CHANGE = re.compile(rb"([<>ch.][fdLDS][^ ]{9}|\*deleting  ) (.*)")
 _COUNTS = re.compile(rb"Number of (files|created files|deleted files): (\d+)(?: \((.*)\))?")
 _ESCAPED = re.compile(rb"\\#(\d{3})")
 _LAST_WORDS = 200
+_MOST_CHANGED = 5000
 
 
 class Differences(NamedTuple):
@@ -35,7 +36,7 @@ class Differences(NamedTuple):
 
     Attributes:
         code: rsync's exit status; None if it was ended because enough had been seen.
-        changed: paths (as the host names them) of files that are missing or not equal on the target.
+        changed: paths (as the host names them) of files that are missing or not equal on the target; only the first thousands of them.
         deleted: paths that are on the target only; directories end in ``/``.
         target_files: how many files (directories not counted) the target has in the set; None if it was ended before.
         said: what rsync said on stderr.
@@ -123,7 +124,9 @@ def _take(line: bytes, changed: list[str], deleted: list[str], numbers: dict[str
         kind, name = change.groups()
         if kind[1:2] == b"L" or kind[:1] == b"h":
             name = name.split(b" -> ")[0].split(b" => ")[0]
-        (deleted if kind.startswith(b"*") else changed).append("/" + os.fsdecode(_unescaped(name)))
+        found = deleted if kind.startswith(b"*") else changed
+        if found is deleted or len(changed) < _MOST_CHANGED:
+            found.append("/" + os.fsdecode(_unescaped(name)))
         return
     count = _COUNTS.match(line)
     if count is not None:

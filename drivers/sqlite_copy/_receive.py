@@ -70,7 +70,7 @@ def receive(order: Order, lock: int) -> Manifest:
     if found.kind == "own" and not order.over_own:
         raise CopyError(
             f"the tables in {order.xcat_dir} are this node's own, not a copy of {order.source}'s",
-            hint="if they may be discarded: xcat-ha rejoin (it saves them first)",
+            hint="if they may be discarded: xcat-ha setup (it saves them first)",
         )
     good = newest()
     untouched = f"the last good copy ({good.path.name if good else 'none yet'}) is as it was"
@@ -146,9 +146,9 @@ def _verify_one(path: Path, manifest: Manifest, good: Generation | None) -> None
             f"{path.name} arrived with another checksum than its manifest says",
             hint=f"run it again; if it stays so, remove the outgoing directory on {manifest.source}",
         )
-    if not _is_linked(path, good):  # a linked file was proven when it came, and its checksum has just been compared
+    if not _is_linked(path, good):  # a linked file was proven and made durable when it came; its checksum has just been compared
         prove(path, path)
-    sync_file(path)
+        sync_file(path)
 
 
 def _is_linked(path: Path, good: Generation | None) -> bool:

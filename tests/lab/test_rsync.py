@@ -295,3 +295,4 @@ def test_what_50000_files_cost(stage: Stage) -> None:
     ratios = {name: statistics.median(times["ours"]) / statistics.median(times["bare"]) for name, times in figures.items()}
     print(json.dumps({"first_s": first, "again_s": again, "ratios": ratios, "load": os.getloadavg()}))
     assert ratios["again"] < 1.3
+    assert ratios["first"] < 2.5, "on a disk in memory, where nothing but processors counts; on a real one the transfer is all"

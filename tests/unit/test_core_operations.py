@@ -52,7 +52,7 @@ class Bench:
         operation = Operation(name, ("words",), phases, must_finish=True, parameters={"old": "mna"}, **options)
         beginning = Beginning(name, operation.parameters, must_finish=True, host="mna", user="root")
         self.journal = Journal.begin("20260101T000000-x", beginning, self.clock, self.directory / "journal")
-        return run_operation(self.workshop, operation, self.journal, done_phases=done)
+        return run_operation(self.workshop, operation, self.journal, self.workshop.observe(), done_phases=done)
 
     @property
     def events(self) -> list[str]:
@@ -264,6 +264,13 @@ class Site2:
         beginning = Beginning(operation.name, operation.parameters, must_finish=True, host="mna", user="root")
         return Journal.begin(name, beginning, ToyClock(), self.base / "journal")
 
+    def run(self, journal: Journal, done: frozenset[str] = frozenset()) -> Result:
+        return run_operation(self.workshop, self.operation(), journal, self.workshop.observe(), done_phases=done)
+
+    def resume(self, journal: Journal) -> Result:
+        """As the library does it: phases that are done are skipped, the others planned anew."""
+        return self.run(journal, frozenset(entry["name"] for entry in journal.entries() if entry["event"] == "phase-done"))
+
     def facts(self, node_id: str) -> set[str]:
         return {path.name for path in (self.hosts / node_id).iterdir()}
 
@@ -275,11 +282,12 @@ class Watched(Relocated):
         super().__init__(inner.inner, inner.moved)
         self.changed: list[str] = []
         self.dies_at = -1
+        self.dies_before = ""
         self.invariant: Callable[[], None] = lambda: None
 
     def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
         if command.effect is Effect.CHANGES:
-            if len(self.changed) == self.dies_at:
+            if len(self.changed) == self.dies_at or (self.dies_before and self.dies_before in f"{host}:{' '.join(map(str, command.argv))}"):
                 raise Killed
             self.changed.append(f"{host}: {command.argv[0]}")
         completed = super().run(host, command, on_output=on_output)
@@ -308,21 +316,20 @@ def test_a_hand_over_moves_the_role_and_never_has_it_twice(tmp_path: Path) -> No
 
     site.runner.invariant = never_twice
     journal = site.journal()
-    result = run_operation(site.workshop, site.operation(), journal)
+    result = site.run(journal)
     assert result.changed
     assert site.facts("mnb") == NEW_PRIMARY
     assert site.facts("mna") == {"source"}
     state = site.workshop.observe()
     assert (state.primary, state.nodes["mna"].role, state.nodes["mnb"].role) == ("mnb", Role.STANDBY, Role.PRIMARY)
     assert (tmp_path / "run/mnb/tenure").read_text() == "20260101T000000-failover-abcd\n"
-    again = run_operation(site.workshop, site.operation(), site.journal("20260101T000001-failover-abcd"))
+    again = site.run(site.journal("20260101T000001-failover-abcd"))
     assert not again.changed
 
 
 def test_a_hand_over_that_dies_before_any_command_ends_the_same_when_it_goes_on(tmp_path: Path) -> None:
-    """Resume, as the library does it: the phases that are done are skipped, the others planned anew."""
     reference = Site2(tmp_path / "reference")
-    run_operation(reference.workshop, reference.operation(), reference.journal())
+    reference.run(reference.journal())
     total = len(reference.runner.changed)
     assert total > 15
     for dies_at in range(0, total, 4):
@@ -330,17 +337,33 @@ def test_a_hand_over_that_dies_before_any_command_ends_the_same_when_it_goes_on(
         site.runner.dies_at = dies_at
         journal = site.journal()
         with pytest.raises(Killed):
-            run_operation(site.workshop, site.operation(), journal)
+            site.run(journal)
         record = summarise(journal.id, journal.path.read_text(), alive=False)
         assert record is not None
         assert record.outcome is Outcome.DIED
         assert record.in_the_way
         site.runner.dies_at = -1
-        done = frozenset(entry["name"] for entry in journal.entries() if entry["event"] == "phase-done")
-        run_operation(site.workshop, site.operation(), journal, done_phases=done)
+        site.resume(journal)
         assert site.facts("mna") == reference.facts("mna"), dies_at
         assert site.facts("mnb") == reference.facts("mnb"), dies_at
         assert json.loads(journal.path.read_text().splitlines()[-1])["outcome"] == "done"
+
+
+def test_a_hand_over_goes_on_although_the_new_node_was_booted_meanwhile(tmp_path: Path) -> None:
+    """Its address, its services and its tenure are gone with the boot, although those phases were complete."""
+    site = Site2(tmp_path)
+    site.runner.dies_before = "mnb/jobs"
+    journal = site.journal()
+    with pytest.raises(Killed):
+        site.run(journal)
+    assert "running-dhcp" in site.facts("mnb")
+    for name in ("address", "running-xcatd", "running-dhcp", "running-dns", "running-console"):
+        (site.hosts / "mnb" / name).unlink()
+    (tmp_path / "run/mnb/tenure").unlink()
+    site.runner.dies_before = ""
+    site.resume(journal)
+    assert site.facts("mnb") == NEW_PRIMARY
+    assert site.facts("mna") == {"source"}
 
 
 def test_a_silent_new_node_is_noticed_while_the_old_one_still_serves(tmp_path: Path) -> None:
@@ -348,5 +371,5 @@ def test_a_silent_new_node_is_noticed_while_the_old_one_still_serves(tmp_path: P
     site.runner.silent.add("mnb")
     before = site.facts("mna")
     with pytest.raises(UnknownStateError):
-        run_operation(site.workshop, site.operation(), site.journal())
+        site.run(site.journal())
     assert site.facts("mna") == before

@@ -206,7 +206,7 @@ nothing-at-boot
   mna:disable-xcatd mna:disable-dhcp mna:disable-dns mna:disable-console mna:disable-tftp \
 | mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp
 first-copy
-  mnb:seed | mnb:sync-credentials | mnb:sync-hosts
+  mnb:save-divergence mnb:seed | mnb:sync-credentials | mnb:sync-hosts
 schedule
   mnb:stop-jobs | mna:start-jobs
 """

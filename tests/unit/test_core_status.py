@@ -246,9 +246,6 @@ def test_what_an_observation_means(case: str) -> None:
     assert all(problem.hint for problem in status.problems)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="known gap: until the first sync back after a hand-over the old primary has no copy, and status calls it healthy"
-)
 def test_a_standby_without_a_copy_is_not_healthy() -> None:
     for replica in ({"role": ReplicaRole.SOURCE, "last_good": None}, {"last_good": None}, {"role": ReplicaRole.NONE}):
         status = status_of(primary(), copy(**replica))
@@ -444,7 +441,6 @@ CHECKS = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="known gap: see test_a_standby_without_a_copy_is_not_healthy")
 def test_a_database_of_its_own_is_no_copy() -> None:
     assert answers(primary(), copy(role=ReplicaRole.SOURCE))["mnb has a good copy of the database"] is Verdict.FAILS
 

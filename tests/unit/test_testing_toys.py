@@ -19,16 +19,60 @@ from typing import Any, TypeVar
 from attrs import evolve
 
 from xcat_ha.interfaces import (
-    Driver, Fence, FileSyncer, Holding, ImageStates, Job, JobState, NetworkIdentity, OsImageProvisioner, PowerState, ReplicaRole, ReplicaState,
-    ReplicationBackend, Schedule, ScheduleState, Service, ServiceControl, ServiceStates, SetState, SyncState, UnitState,
+    Driver,
+    Fence,
+    FileSyncer,
+    Holding,
+    ImageStates,
+    Job,
+    JobState,
+    NetworkIdentity,
+    OsImageProvisioner,
+    PowerState,
+    ReplicaRole,
+    ReplicaState,
+    ReplicationBackend,
+    Schedule,
+    ScheduleState,
+    Service,
+    ServiceControl,
+    ServiceStates,
+    SetState,
+    SyncState,
+    UnitState,
 )
 from xcat_ha.models import Engine, FileSet, Node, OsImage, Pair, ServiceIdentity
 from xcat_ha.steps import (
-    Check, Command, Completed, ExitStatus, Matches, Prints, Probe, Ref, SamePrinted, SaysVerdict, Step, Steps, changes, reads,
+    Check,
+    Command,
+    Completed,
+    ExitStatus,
+    Matches,
+    Prints,
+    Probe,
+    Ref,
+    SamePrinted,
+    SaysVerdict,
+    Step,
+    Steps,
+    changes,
+    reads,
 )
 from xcat_ha.testing import (
-    Answer, Call, DriverContract, FenceContract, FileSyncerContract, IdentityContract, ImagesContract, RecordStore, ReplicationContract,
-    ScheduleContract, ServiceControlContract, SimulatedHost, SimulatedSite, Site,
+    Answer,
+    Call,
+    DriverContract,
+    FenceContract,
+    FileSyncerContract,
+    IdentityContract,
+    ImagesContract,
+    RecordStore,
+    ReplicationContract,
+    ScheduleContract,
+    ServiceControlContract,
+    SimulatedHost,
+    SimulatedSite,
+    Site,
 )
 from xcat_ha.xcat.services import UNIT_CANDIDATES, xcatd_is_stopped
 
@@ -314,7 +358,7 @@ def _sync_path(host: SimulatedHost, peer: SimulatedHost, one: FileSet, name: str
     if source.is_dir() and not any(source.iterdir()) and not flawed("deletes-for-empty"):
         raise ValueError("the source is empty")
     flags = ["-a" if flawed("breaks-hard-links") else "-aH", *(f"--exclude={pattern}" for pattern in one.excludes if not flawed("ignores-excludes"))]
-    if (one.delete or flawed("always-deletes")) and source.is_dir() or not source.exists():
+    if ((one.delete or flawed("always-deletes")) and source.is_dir()) or not source.exists():
         flags.append("--delete")
         if flawed("deletes-up-to-limit"):
             flags += ["--max-delete=2", "--ignore-errors"]
@@ -339,7 +383,7 @@ def _sync_path(host: SimulatedHost, peer: SimulatedHost, one: FileSet, name: str
 
 
 def _merge(source: Path, target: Path, keep: str, *, dry: bool) -> str:
-    import re  # noqa: PLC0415
+    import re
 
     own = [line for line in target.read_text().splitlines() if re.search(keep, line)] if target.exists() else []
     wanted = "\n".join([*(line for line in source.read_text().splitlines() if not re.search(keep, line)), *own]) + "\n"

@@ -33,9 +33,9 @@ def plan_handover(given: PlanningInput, old: Node, new: Node, *, verb: str = "fa
         PhasePlanner("stop-xcatd", partial(_stop_xcatd, given, old)),
         PhasePlanner("last-copy", partial(_last_copy, given, old, new), needs_observation=False),
         PhasePlanner("release", partial(_release, given, old), needs_observation=False),
-        PhasePlanner("acquire", partial(_acquire, given, new), needs_observation=False),
-        PhasePlanner("start-xcatd", partial(_start_xcatd, given, new), needs_observation=False),
-        PhasePlanner("serve", partial(_serve, given, new)),
+        PhasePlanner("acquire", partial(_acquire, given, new), needs_observation=False, outlives_reboot=False),
+        PhasePlanner("start-xcatd", partial(_start_xcatd, given, new), needs_observation=False, outlives_reboot=False),
+        PhasePlanner("serve", partial(_serve, given, new), outlives_reboot=False),
         PhasePlanner("settle", partial(_settle, given, old, new)),
     )
     identity = given.pair.identity

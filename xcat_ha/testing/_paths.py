@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 _DEVICES = frozenset({"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/urandom", "/dev/full"})
 TOP_DIRECTORIES = (
-    "etc", "var", "run", "proc", "sys", "tmp", "root", "home", "install", "tftpboot", "opt", "srv", "usr", "boot", "mnt", "dev", "lib", "bin",
-    "sbin",
+    "etc", "var", "run", "proc", "sys", "tmp", "root", "home", "install", "tftpboot", "opt", "srv", "usr", "boot", "mnt", "dev", "lib",
+    "bin", "sbin",
 )
 _TOP = "|".join(TOP_DIRECTORIES)
 # A path begins where a word does: only blanks, quotes and some of the shell's operators may stand before it.

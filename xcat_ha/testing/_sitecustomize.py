@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from typing import Any
+from typing import Any, Self
 
 SIMULATED_HOST = ""
 SIMULATED_SOCKET = ""
@@ -64,7 +64,7 @@ class _ArpSocket:
     def settimeout(self, seconds: float | None) -> None:
         self._near.settimeout(seconds)
 
-    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the signature of the standard library
+    def setblocking(self, flag: bool) -> None:
         self._near.setblocking(flag)
 
     def setsockopt(self, *_words: object) -> None:
@@ -74,7 +74,7 @@ class _ArpSocket:
         self._near.close()
         self._far.close()
 
-    def __enter__(self) -> _ArpSocket:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -105,10 +105,10 @@ _RealSocket = socket.socket
 
 
 class _Socket(_RealSocket):
-    def __new__(cls, family: int = -1, kind: int = -1, *rest: Any, **options: Any) -> Any:
+    def __new__(cls, family: int = -1, *_words: Any, **_options: Any) -> Any:
         if family == getattr(socket, "AF_PACKET", None):
             return _ArpSocket()
         return super().__new__(cls)
 
 
-socket.socket = _Socket  # type: ignore[misc]
+socket.socket = _Socket  # type: ignore[misc,assignment]

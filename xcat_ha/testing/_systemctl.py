@@ -67,7 +67,7 @@ def _parse(host: SimulatedHost, words: Sequence[str]) -> _Asked:
 
 
 def _full(name: str) -> str:
-    return name if "." in name.rsplit("/", 1)[-1] and name.rsplit(".", 1)[1] in {"service", "timer", "socket", "target", "mount"} else f"{name}.service"
+    return name if name.rsplit(".", 1)[-1] in {"service", "timer", "socket", "target", "mount"} else f"{name}.service"
 
 
 def find_unit(host: SimulatedHost, name: str) -> Unit | None:
@@ -158,6 +158,8 @@ def _run_service(host: SimulatedHost, unit: Unit) -> bool:
     timer = host.machine.units.get(unit.name.removesuffix(".service") + ".timer")
     if timer is not None:
         timer.properties["LastTriggerUSec"] = moment
+    if not unit.failed:
+        host.machine.units.pop(unit.name, None)  # systemd forgets an inactive unit nobody refers to, and with it how it ended
     return not unit.failed
 
 
@@ -250,9 +252,11 @@ def _list_units(asked: _Asked) -> Answer:
     units = [unit for unit in units if unit.running or unit.failed or asked.flags & {"-a", "--all"}]
     rows = [(unit.name, _facts(unit, unit.name, asked.host)) for unit in units]
     if asked.output == "json":
-        shown = [{"unit": name, "load": facts["LoadState"], "active": facts["ActiveState"], "sub": facts["SubState"]} for name, facts in rows]
+        keys = {"load": "LoadState", "active": "ActiveState", "sub": "SubState"}
+        shown = [{"unit": name, **{key: facts[fact] for key, fact in keys.items()}} for name, facts in rows]
         return Answer(0, json.dumps(shown) + "\n")
-    return Answer(0, "".join(f"{name} {facts['LoadState']} {facts['ActiveState']} {facts['SubState']} {facts['Description']}\n" for name, facts in rows))
+    columns = ("LoadState", "ActiveState", "SubState", "Description")
+    return Answer(0, "".join(f"{' '.join([name, *(facts[column] for column in columns)])}\n" for name, facts in rows))
 
 
 def _list_unit_files(asked: _Asked) -> Answer:

@@ -50,7 +50,8 @@ class WarmPython:
         with far:
             self._forker = subprocess.Popen(
                 [sys.executable, "-P", __file__, str(far.fileno())], pass_fds=(far.fileno(),), stdin=subprocess.DEVNULL,
-                env={"PYTHONPATH": search, "PYTHONPYCACHEPREFIX": bytecode_directory(), "LANG": "C.UTF-8", "PATH": ""}, start_new_session=True,
+                env={"PYTHONPATH": search, "PYTHONPYCACHEPREFIX": bytecode_directory(), "LANG": "C.UTF-8", "PATH": ""},
+                start_new_session=True,
             )
 
         atexit.register(self.close)
@@ -60,7 +61,7 @@ class WarmPython:
         self._talk.close()
         self._forker.wait()
 
-    def run(
+    def run(  # noqa: PLR0913 - what a process is started with
         self, words: Sequence[str], *, stdin: bytes, directory: str, environment: Mapping[str, str], custom: str, timeout_s: float
     ) -> tuple[int | None, bytes, bytes]:
         """Run ``python3 -m words…``; (exit status or None when out of time, stdout, stderr).
@@ -132,7 +133,7 @@ def _carry_out(order: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     custom = types.ModuleType("sitecustomize")
-    exec(compile(Path(order["custom"]).read_text(), order["custom"], "exec"), custom.__dict__)  # noqa: S102 - our own file
+    exec(compile(Path(order["custom"]).read_text(), order["custom"], "exec"), custom.__dict__)
     sys.argv = list(order["words"])
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

@@ -224,8 +224,8 @@ class SimulatedHost:
         if code is None:
             said = f"no end after {spent_s:.1f} s: {shlex.join(argv)[:200]}"
             return Completed(argv, None, stderr=said, duration_s=spent_s, trouble=Trouble.TIMED_OUT)
-        texts = (unrooted(data.decode("utf-8", "surrogateescape"), str(self.root)) for data in (out, err))
-        return Completed(argv, code if code >= 0 else 128 - code, *texts, spent_s)
+        said, complained = (unrooted(data.decode("utf-8", "surrogateescape"), str(self.root)) for data in (out, err))
+        return Completed(argv, code if code >= 0 else 128 - code, said, complained, spent_s)
 
     def _boot(self) -> None:
         with self._lock:
@@ -250,36 +250,38 @@ class SimulatedHost:
                 argv = wanted[name].argv
                 (proc / name / "cmdline").write_text("\0".join(argv) + "\0")
                 (proc / name / "comm").write_text(argv[0].rsplit("/", 1)[-1][:15] + "\n")
-            listening = "".join(
-                f"{number:4}: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
-                for number, port in enumerate(sorted(self.machine.listening()))
-            )
-            table = proc / "net/tcp"
-            if self._shown.get("net/tcp") != listening or not table.exists():
-                table.parent.mkdir(exist_ok=True)
-                table.write_text(f"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n{listening}")
-                self._shown["net/tcp"] = listening
+            self._show_file("net/tcp", self._listening_table())
             for key, value in self._kernel_files().items():
-                path = proc / "sys" / key
-                if self._shown.get(key) != value or not path.exists():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_text(f"{value}\n")
-                    self._shown[key] = value
+                self._show_file(f"sys/{key}", f"{value}\n")
+
+    def _show_file(self, name: str, text: str) -> None:
+        path = self.root / "proc" / name
+        if self._shown.get(name) != text or not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            self._shown[name] = text
+
+    def _listening_table(self) -> str:
+        """As ``/proc/net/tcp``."""
+        rest = "00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0"
+        rows = [f"{number:4}: 00000000:{port:04X} {rest}" for number, port in enumerate(sorted(self.machine.listening()))]
+        head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+        return "".join(f"{line}\n" for line in (head, *rows))
 
     def read_back(self) -> None:
         """Take over what a program wrote below ``/proc/sys``."""
         with self._lock:
-            for key in self._kernel_files().keys() & self._shown.keys():
-                shown = self._shown[key]
-                path = self.root / "proc/sys" / key
-                value = path.read_text().strip() if path.exists() else shown
-                if value == shown:
+            for key in self._kernel_files():
+                name = f"sys/{key}"
+                path = self.root / "proc" / name
+                text = path.read_text() if name in self._shown and path.exists() else ""
+                if not text or text == self._shown[name]:
                     continue
-                self._shown[key] = value
+                self._shown[name] = text
                 if key == "kernel/hostname":
-                    self.machine.hostname = value
+                    self.machine.hostname = text.strip()
                 else:
-                    self.machine.sysctl[key.replace("/", ".")] = value
+                    self.machine.sysctl[key.replace("/", ".")] = text.strip()
 
     def _kernel_files(self) -> Mapping[str, str]:
         names = ["all", *self.machine.interfaces]

@@ -16,7 +16,7 @@ from xcat_ha.testing.site import Site
 
 
 def _short(name: str) -> str:
-    return name.split(".")[0]
+    return name.split(".", maxsplit=1)[0]
 
 
 class IdentityContract(DriverContract[NetworkIdentity]):
@@ -84,7 +84,7 @@ class IdentityContract(DriverContract[NetworkIdentity]):
         assert {str(address.ip) for address in identity.addresses} <= set(site.addresses(site.first.id))
 
     def test_in_mode_replace_the_service_address_is_listed_first(self, driver: NetworkIdentity, site: Site, identity: ServiceIdentity) -> None:
-        """xCAT takes the first address of the interface as the management node's. In the other mode the order is the driver's choice."""
+        """Since xCAT takes the first address of the interface as the management node's; in the other mode the order is the driver's choice."""
         site.execute(driver.steps_to_acquire(site.first, identity))
         if identity.mode is IdentityMode.REPLACE:
             assert site.addresses(site.first.id)[0] == str(identity.primary_address)

@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 from attrs import evolve
 
@@ -28,7 +29,7 @@ class ReadThatChangedError(AssertionError):
 
 
 def example_pair(bin_dirs: tuple[str, str] = ("/opt/xcat-ha/bin", "/opt/xcat-ha/bin")) -> Pair:
-    """A configuration for tests: nodes ``mna`` (10.77.0.21) and ``mnb`` (10.77.0.22), service identity ``mn`` (10.77.0.11/16) on ``en1``."""
+    """A configuration for tests: nodes ``mna`` (10.77.0.21) and ``mnb`` (.22), service identity ``mn`` (10.77.0.11/16) on ``en1``."""
     nodes = (
         Node("mna", "mna.example.org", "10.77.0.21", "en1", bin_dirs[0]),
         Node("mnb", "mnb.example.org", "10.77.0.22", "en1", bin_dirs[1]),
@@ -81,7 +82,7 @@ class SimulatedPair:
             install_programs(host, self)
         self.runner = WatchedRunner(_HostRunner(self))
 
-    def __enter__(self) -> SimulatedPair:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:

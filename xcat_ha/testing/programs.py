@@ -78,7 +78,7 @@ def _hostname(host: SimulatedHost, call: Call) -> Answer:
 
 def _hostnamectl(host: SimulatedHost, call: Call) -> Answer:
     words = [word for word in call.words if not word.startswith("-")]
-    if not words or words[0] in {"status", "hostname"} and len(words) == 1:
+    if not words or (words[0] in {"status", "hostname"} and len(words) == 1):
         stored = host.path("/etc/hostname").read_text().strip()
         return Answer(0, f" Static hostname: {stored}\nTransient hostname: {host.machine.hostname}\n")
     name = words[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -173,7 +172,7 @@ class Site(ABC):
     def mount(self, node_id: str, name: str) -> None:
         """Make the existing directory ``name`` a mount point."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - nothing to give back is the rule
         """Give everything back."""
 
 
