@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
-from xcat_ha_drivers.linux.reading import IDENTITY_SCRIPT, holding
-
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import Holding, NetworkIdentity
 from xcat_ha.models import IdentityMode, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Check, Command, Completed, Prints, Probe, SaysVerdict, Step, Steps, changes, reads
+from xcat_ha_drivers.linux.reading import IDENTITY_SCRIPT, holding
 
 PROGRAM = "xcat_ha_drivers.linux.node_side"
 TAKE_TIMEOUT_S = 60.0
@@ -84,7 +83,10 @@ class LinuxIdentity(NetworkIdentity):
                 why=f"{node.id} must not answer any more at {_listed(identity)}.",
                 host=node.id,
                 done_when=_verdict(
-                    node, f"{node.id} has no service address, and its own", "released", *addresses,
+                    node,
+                    f"{node.id} has no service address, and its own",
+                    "released",
+                    *addresses,
                     hint=f"look at: ip address show (on {node.id}); its own address is {node.address}",
                 ),
                 commands=(_change(node, "drop", *addresses),),

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from xcat_ha_drivers.rsync.spec import RECEIPTS_DIR, SyncSpec, to_words
-
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import FileSyncer, SetState, SyncState
 from xcat_ha.models import CONFIG_PATH, STATE_DIR, FileSet, Node, Pair
 from xcat_ha.ssh_command import rsh_words
 from xcat_ha.steps import Check, Command, Completed, Effect, Probe, SaysVerdict, Step, Steps, reads
 from xcat_ha.xcat.services import xcatd_is_stopped
+from xcat_ha_drivers.rsync.spec import RECEIPTS_DIR, SyncSpec, to_words
 
 _SET_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NODES_OWN = (

@@ -77,11 +77,16 @@ def _is(path: Path, wanted: Table, known: Known, wait_s: float) -> bool:
 def _write_beside(generation: Generation, directory: Path, name: str) -> None:
     table = generation.manifest.tables[name]
     sha256 = copy_durably(
-        generation.path / name, directory / f"{_PREFIX}{name}.tmp", mode=table.mode, uid=table.uid, gid=table.gid,
+        generation.path / name,
+        directory / f"{_PREFIX}{name}.tmp",
+        mode=table.mode,
+        uid=table.uid,
+        gid=table.gid,
     )
     if sha256 != table.sha256:
         raise CopyError(
-            f"{generation.path / name} does not have the checksum its manifest says", state="the database in place is as it was",
+            f"{generation.path / name} does not have the checksum its manifest says",
+            state="the database in place is as it was",
             hint=f"its disk is bad, or somebody wrote there; remove {generation.path} and run it again",
         )
 

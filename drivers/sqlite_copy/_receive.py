@@ -108,7 +108,12 @@ def _fetch(order: Order, incoming: Path, good: Generation | None, lock: int, unt
     argv += ["-e", order.rsh] if order.rsh else []
     argv += [f"--link-dest={good.path.resolve()}"] if good else []
     done = subprocess.run(  # the argv holds no input of a stranger: addresses and paths are the configuration's
-        [*argv, order.address, f"{incoming}/"], stderr=subprocess.PIPE, pass_fds=(lock,), check=False, text=True, errors="replace",
+        [*argv, order.address, f"{incoming}/"],
+        stderr=subprocess.PIPE,
+        pass_fds=(lock,),
+        check=False,
+        text=True,
+        errors="replace",
     )
     if done.returncode == 0:
         return
@@ -116,7 +121,8 @@ def _fetch(order: Order, incoming: Path, good: Generation | None, lock: int, unt
     if "No space left on device" in said or "Disk quota exceeded" in said:
         raise no_room(incoming, untouched, "the disk is full")
     raise CopyError(
-        f"rsync from {order.source} ended with {done.returncode} ({said[:150]})", state=untouched,
+        f"rsync from {order.source} ended with {done.returncode} ({said[:150]})",
+        state=untouched,
         hint=f"try: ssh to {order.source} with xcat-ha's key; is rsync installed on both nodes?",
     )
 
@@ -163,7 +169,8 @@ def _guard_vanished(order: Order, manifest: Manifest, untouched: str) -> None:
     vanished = sorted(present - set(manifest.tables))
     if len(vanished) > max(MAX_VANISHED_ALWAYS, MAX_VANISHED_SHARE * len(present)):
         raise CopyError(
-            f"{len(vanished)} of {len(present)} tables are gone on {order.source} ({', '.join(vanished[:3])} ...)", state=untouched,
+            f"{len(vanished)} of {len(present)} tables are gone on {order.source} ({', '.join(vanished[:3])} ...)",
+            state=untouched,
             hint=f"look at {order.xcat_dir} there; if it is right, seed this node anew",
         )
 

@@ -34,7 +34,7 @@ from xcat_ha.cli import main
 main()
 """
 SSH = """\
-#!/bin/sh
+#!/bin/bash
 # ssh to mnb: the same machine, with the paths of the other node.
 [ -e __BASE__/mnb-is-silent ] && { echo "ssh: connect to host 192.0.2.22 port 22: No route to host" >&2; exit 255; }
 mux=
@@ -48,9 +48,11 @@ while :; do
 done
 [ -n "$mux" ] && exit 0
 export TOY_NODE=mnb
-there() { sed 's#__BASE__/\\(run\\|lib\\|bin\\|node\\)#__BASE__/mnb-\\1#g'; }
-command=$(printf '%s\\n' "$1" | there)
-case $1 in "sh -s") there | sh -s;; *) exec sh -c "$command";; esac
+there() { text=$1; for name in run lib bin node; do text=${text//"__BASE__/$name"/"__BASE__/mnb-$name"}; done; }
+case $1 in
+  "sh -s") there "$(cat)"; exec sh -s <<< "$text";;
+  *) there "$1"; exec sh -c "$text";;
+esac
 """
 CONFIG = """\
 [pair]

@@ -374,9 +374,7 @@ _WORD = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8)
     every_s=st.integers(10, 10**6),
     keep=st.integers() | st.booleans() | st.lists(st.integers(), max_size=2),
 )
-def test_what_is_written_is_what_is_read(  # noqa: PLR0917 - hypothesis hands them over by name
-    ids: list[str], hosts: list[int], prefix: int, interface: str, every_s: int, keep: object
-) -> None:
+def test_what_is_written_is_what_is_read(ids: list[str], hosts: list[int], prefix: int, interface: str, every_s: int, keep: object) -> None:
     first, second = ids
     own, other, service = (f"10.0.0.{host}" for host in hosts)
     text = (

@@ -182,7 +182,7 @@ def test_what_is_written_after_a_half_line_is_not_lost(tmp_path: Path) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60), st.booleans())
-def test_garbage_is_never_an_error(garbage: str, alive: bool) -> None:  # noqa: FBT001 - hypothesis hands it over
+def test_garbage_is_never_an_error(garbage: str, alive: bool) -> None:
     parse_lines(garbage)
     summarise("x", garbage, alive=alive)
 

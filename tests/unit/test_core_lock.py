@@ -252,7 +252,7 @@ def test_of_several_contenders_exactly_one_wins(tmp_path: Path) -> None:
 
 
 def test_of_several_who_find_a_dead_holder_exactly_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All see that the holder is dead. The first ``rm`` gives the others time to want the same; theirs end after the first took the lock."""
+    """All see that the holder is dead. The first ``rm`` gives the others time to want the same; theirs end after it took the lock."""
     programs = tmp_path / "bin"
     programs.mkdir()
     slow = programs / "rm"

@@ -52,7 +52,7 @@ class Bench:
         operation = Operation(name, ("words",), phases, must_finish=True, parameters={"old": "mna"}, **options)
         beginning = Beginning(name, operation.parameters, must_finish=True, host="mna", user="root")
         self.journal = Journal.begin("20260101T000000-x", beginning, self.clock, self.directory / "journal")
-        return run_operation(self.workshop, operation, self.journal, self.workshop.observe(), done_phases=done)
+        return run_operation(self.workshop, operation, self.journal, done_phases=done)
 
     @property
     def events(self) -> list[str]:
@@ -265,7 +265,7 @@ class Site2:
         return Journal.begin(name, beginning, ToyClock(), self.base / "journal")
 
     def run(self, journal: Journal, done: frozenset[str] = frozenset()) -> Result:
-        return run_operation(self.workshop, self.operation(), journal, self.workshop.observe(), done_phases=done)
+        return run_operation(self.workshop, self.operation(), journal, done_phases=done)
 
     def resume(self, journal: Journal) -> Result:
         """As the library does it: phases that are done are skipped, the others planned anew."""

@@ -417,7 +417,7 @@ def test_a_record_that_was_written_and_read_back_proves_it_for_this_operation(tr
 
 
 @pytest.mark.parametrize(("trouble", "said"), [("READ_ONLY", "accepted but is not there"), ("STICKY", "cannot be removed again")])
-def test_a_database_that_only_looks_writable_proves_nothing(  # noqa: PLR0917 - fixtures
+def test_a_database_that_only_looks_writable_proves_nothing(
     trouble: str, said: str, tree: Tree, xcat: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del xcat

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 
 import pytest
 from attrs import evolve
-from xcat_ha_drivers.rsync import Rsync
-from xcat_ha_drivers.rsync.spec import SyncSpec, from_words, to_words
 
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import SetState
@@ -20,6 +18,8 @@ from xcat_ha.models import FileSet
 from xcat_ha.steps import Completed
 from xcat_ha.testing import example_pair
 from xcat_ha.xcat.file_sets import standard_file_sets
+from xcat_ha_drivers.rsync import Rsync
+from xcat_ha_drivers.rsync.spec import SyncSpec, from_words, to_words
 
 PAIR = example_pair()
 MNA, MNB = PAIR.nodes

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from xcat_ha_drivers.sqlite_copy import SqliteCopy
-from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR
 
 from tests.unit.test_sqlite_copy_trees import DATA, WRITER, Trees, die_in_a_transaction, names_in, sha256, write
 from xcat_ha.errors import ConfigError, StepFailedError
 from xcat_ha.execution import execute_steps
 from xcat_ha.interfaces import ReplicaRole
 from xcat_ha.models import STATE_DIR
+from xcat_ha_drivers.sqlite_copy import SqliteCopy
+from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR
 
 SOME = ("nodelist", "nodetype", "site", "hosts")
 
@@ -179,13 +179,16 @@ def change_wal(path: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize(("harm", "said"), [
-    (spoil, "nodelist.sqlite (fails SQLite's integrity check|is damaged)"),
-    (lambda path: path.write_text("not a database, but long enough to hold a header of a hundred bytes " * 3), "is not an SQLite file"),
-    (lambda path: path.write_text("x"), "is not an SQLite file"),
-    (change_wal, "WAL mode"),
-    (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),
-])
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (spoil, "nodelist.sqlite (fails SQLite's integrity check|is damaged)"),
+        (lambda path: path.write_text("not a database, but long enough to hold a header of a hundred bytes " * 3), "is not an SQLite file"),
+        (lambda path: path.write_text("x"), "is not an SQLite file"),
+        (change_wal, "WAL mode"),
+        (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),
+    ],
+)
 def test_a_table_that_is_not_sound_on_the_source_stops_everything(trees: Trees, harm: object, said: str) -> None:
     seed(trees)
     kept, generations = trees.files(trees.b), trees.generations(trees.b)
@@ -209,12 +212,15 @@ def test_a_directory_that_cannot_be_read_is_not_an_empty_one(trees: Trees) -> No
     assert trees.backend.observe(trees.a, trees).role is None
 
 
-@pytest.mark.parametrize(("cfgloc", "said"), [
-    ("Pg:dbname=xcatdb;host=10.1.0.1|xcatadm|SECRET\n", "'Pg'"),
-    ("DB2:xcatdb|xcatdb|SECRET\n", "'DB2'"),
-    ("SQLite:/srv/xcat\n", "/srv/xcat"),
-    ("/srv/xcat\n", "/srv/xcat"),
-])
+@pytest.mark.parametrize(
+    ("cfgloc", "said"),
+    [
+        ("Pg:dbname=xcatdb;host=10.1.0.1|xcatadm|SECRET\n", "'Pg'"),
+        ("DB2:xcatdb|xcatdb|SECRET\n", "'DB2'"),
+        ("SQLite:/srv/xcat\n", "/srv/xcat"),
+        ("/srv/xcat\n", "/srv/xcat"),
+    ],
+)
 def test_another_database_than_sqlite_is_refused(trees: Trees, cfgloc: str, said: str) -> None:
     (trees.xcat(trees.a) / "cfgloc").write_text(cfgloc)
     with pytest.raises(StepFailedError) as caught:
@@ -299,8 +305,10 @@ def test_a_busy_source_is_synced_to_a_point_in_time(trees: Trees) -> None:
             before = int(writer.stdout.readline())
             sync(trees)
             # The writer commits to nodelist first, then to nodetype: at any one moment they differ by one row at most.
-            first, second = (sum(name.startswith("busy") for name in names_in(trees.xcat(trees.b) / f"{table}.sqlite"))
-                             for table in ("nodelist", "nodetype"))
+            first, second = (
+                sum(name.startswith("busy") for name in names_in(trees.xcat(trees.b) / f"{table}.sqlite"))
+                for table in ("nodelist", "nodetype")
+            )
             assert first - second in (0, 1)
             assert second >= before
             assert trees.backend.observe(trees.b, trees).healthy

@@ -178,7 +178,7 @@ def test_a_saved_divergence_killed_anywhere(tmp_path: Path) -> None:
 
 def test_killed_at_random_times_again_and_again(tmp_path: Path) -> None:
     trees = seeded(tmp_path)
-    chance = random.Random(20)  # a seed that fails can be found again  # noqa: S311
+    chance = random.Random(20)  # a seed that fails can be found again
     for number in range(25):
         change_source(trees, str(number))
         old, verb = trees.files(trees.b), chance.choice(("snapshot", "receive"))
@@ -187,7 +187,9 @@ def test_killed_at_random_times_again_and_again(tmp_path: Path) -> None:
         new = trees.files(trees.a)
         argv = program("mna", "snapshot") if verb == "snapshot" else trees.receive_words(trees.a, trees.b)
         with subprocess.Popen(
-            [sys.executable, *argv[1:]], env=trees.environment("mna" if verb == "snapshot" else "mnb"), stdout=subprocess.DEVNULL,
+            [sys.executable, *argv[1:]],
+            env=trees.environment("mna" if verb == "snapshot" else "mnb"),
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
             time.sleep(chance.uniform(0.05, 0.4))  # the time of the kill is the test's input, not something waited for

@@ -16,11 +16,10 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
-from xcat_ha_drivers.sqlite_copy import SqliteCopy
-
 from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.models import DriverChoice, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Command, Completed, Effect
+from xcat_ha_drivers.sqlite_copy import SqliteCopy
 
 DATA = Path(__file__).parents[1] / "data" / "sqlite"
 NODE_SIDE = "xcat_ha_drivers.sqlite_copy.node_side"
@@ -77,7 +76,10 @@ class Trees(Runner):
         )
         self.a, self.b = self.nodes
         self.pair = Pair(
-            name="pair", nodes=(self.a, self.b), preferred="mna", identity=ServiceIdentity("mn", (ip_interface("10.77.0.11/16"),)),
+            name="pair",
+            nodes=(self.a, self.b),
+            preferred="mna",
+            identity=ServiceIdentity("mn", (ip_interface("10.77.0.11/16"),)),
             **{driver: DriverChoice("none") for driver in ("database", "files", "network", "services", "schedule")},
         )
         self.backend = SqliteCopy(self.pair, options)
@@ -99,7 +101,9 @@ class Trees(Runner):
     def environment(self, host: str) -> dict[str, str]:
         python_path = os.pathsep.join(path for path in sys.path if path)
         return {
-            "PATH": f"{self.top}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "XCAT_HA_ROOT": str(self.top / host), "TREES": str(self.top),
+            "PATH": f"{self.top}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "XCAT_HA_ROOT": str(self.top / host),
+            "TREES": str(self.top),
             "PYTHONPATH": python_path,
         }
 
@@ -148,7 +152,8 @@ class Trees(Runner):
 
     def side(self, node: Node, verb: str, *words: str) -> Completed:
         return self.run_words(
-            node.id, (node.python, "-m", NODE_SIDE, verb, f"--node={node.id}", "--xcat-dir=/etc/xcat", "--wait-s=2", *words),
+            node.id,
+            (node.python, "-m", NODE_SIDE, verb, f"--node={node.id}", "--xcat-dir=/etc/xcat", "--wait-s=2", *words),
         )
 
     def receive_words(self, source: Node, target: Node, *words: str) -> tuple[str, ...]:
@@ -185,14 +190,14 @@ def write(directory: Path, *names: str, table: str = "nodelist") -> None:
     """Commit rows."""
     connection = sqlite3.connect(directory / f"{table}.sqlite", timeout=10)
     with connection:
-        connection.executemany(f"INSERT INTO {table} (node) VALUES (?)", [(name,) for name in names])  # noqa: S608
+        connection.executemany(f"INSERT INTO {table} (node) VALUES (?)", [(name,) for name in names])
     connection.close()
 
 
 def names_in(path: Path) -> set[str]:
     """All node names of a table file."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    rows = connection.execute(f"SELECT node FROM {path.stem}").fetchall()  # noqa: S608
+    rows = connection.execute(f"SELECT node FROM {path.stem}").fetchall()
     connection.close()
     return {str(row[0]) for row in rows}
 

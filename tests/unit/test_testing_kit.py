@@ -7,13 +7,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from attrs import evolve
 
-from tests.unit import test_testing_toys as toys
+from tests.unit.test_testing_toy_fence import TestToyFence as ToyFence
+from tests.unit.test_testing_toy_files import TestToyFiles as ToyFiles
+from tests.unit.test_testing_toy_identity import TestToyIdentity as ToyIdentity
+from tests.unit.test_testing_toy_images import TestToyImages as ToyImages
+from tests.unit.test_testing_toy_replication import TestToyReplication as ToyReplication
+from tests.unit.test_testing_toy_schedule import TestToySchedule as ToySchedule
+from tests.unit.test_testing_toy_services import TestToyServices as ToyServices
+from tests.unit.test_testing_toys import CURRENT
 from xcat_ha.errors import XcatHaError
 from xcat_ha.models import IdentityMode
 
-FILES, FENCE, IDENTITY = toys.TestToyFiles, toys.TestToyFence, toys.TestToyIdentity
-IMAGES, REPLICATION, SCHEDULE, SERVICES = toys.TestToyImages, toys.TestToyReplication, toys.TestToySchedule, toys.TestToyServices
+FENCE, FILES, IDENTITY, IMAGES = ToyFence, ToyFiles, ToyIdentity, ToyImages
+REPLICATION, SCHEDULE, SERVICES = ToyReplication, ToySchedule, ToyServices
 
 Case = tuple[type[Any], str, str, dict[str, Any]]
 
@@ -140,7 +148,7 @@ CASES: tuple[Case, ...] = (
 @pytest.fixture(autouse=True)
 def _no_flaw_left() -> Iterator[None]:
     yield
-    toys.CURRENT.clear()
+    CURRENT.clear()
 
 
 def keep_promise(contract_class: type[Any], promise: str, arguments: dict[str, Any]) -> None:
@@ -152,7 +160,7 @@ def keep_promise(contract_class: type[Any], promise: str, arguments: dict[str, A
         if "deed" in arguments:
             given["deed"] = next(deed for deed in contract.deeds() if deed.name == arguments["deed"])
         if "identity" in arguments:
-            given["identity"] = toys.evolve(site.pair.identity, mode=arguments["identity"])
+            given["identity"] = evolve(site.pair.identity, mode=arguments["identity"])
         wanted = inspect.signature(getattr(contract, promise)).parameters
         if "store" in wanted:
             given["store"] = contract.make_store()
@@ -164,7 +172,7 @@ def keep_promise(contract_class: type[Any], promise: str, arguments: dict[str, A
 @pytest.mark.parametrize(("contract", "flaw", "promise", "arguments"), CASES, ids=[f"{case[1]}-{case[2][5:]}" for case in CASES])
 def test_a_flawed_driver_is_found_out(contract: type[Any], flaw: str, promise: str, arguments: dict[str, Any]) -> None:
     keep_promise(contract, promise, arguments)  # without the flaw it is kept
-    toys.CURRENT.add(flaw)
+    CURRENT.add(flaw)
     with pytest.raises((AssertionError, XcatHaError, pytest.fail.Exception, ValueError, TypeError, KeyError, AttributeError)):
         keep_promise(contract, promise, arguments)
 

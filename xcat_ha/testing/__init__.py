@@ -33,25 +33,52 @@ _CONTRACTS = ("driver", "replication", "files", "identity", "services", "schedul
 for _name in _CONTRACTS:
     pytest.register_assert_rewrite(f"{__name__}.{_name}_contract")
 
-from xcat_ha.testing.driver_contract import Deed, DriverContract
-from xcat_ha.testing.fence_contract import FenceContract
-from xcat_ha.testing.files_contract import FileSyncerContract
-from xcat_ha.testing.host import Answer, Call, Handler, SimulatedHost
-from xcat_ha.testing.identity_contract import IdentityContract
-from xcat_ha.testing.images_contract import ImagesContract
-from xcat_ha.testing.machine import Address, Machine, Process, Unit
-from xcat_ha.testing.pair import ReadThatChangedError, SimulatedPair, example_pair
-from xcat_ha.testing.records import RecordStore, SqliteTables
-from xcat_ha.testing.replication_contract import ReplicationContract
-from xcat_ha.testing.schedule_contract import ScheduleContract
-from xcat_ha.testing.services_contract import ServiceControlContract
-from xcat_ha.testing.site import SimulatedClock, SimulatedSite, Site
-from xcat_ha.testing.tree import Entry, digest, entries
-from xcat_ha.testing.watch import Ran, SimulatedPowerCut, WatchedRunner
+from xcat_ha.testing.driver_contract import Deed, DriverContract  # noqa: E402 - pytest has to be told before they are imported
+from xcat_ha.testing.fence_contract import FenceContract  # noqa: E402
+from xcat_ha.testing.files_contract import FileSyncerContract  # noqa: E402
+from xcat_ha.testing.host import Answer, Call, Handler, SimulatedHost  # noqa: E402
+from xcat_ha.testing.identity_contract import IdentityContract  # noqa: E402
+from xcat_ha.testing.images_contract import ImagesContract  # noqa: E402
+from xcat_ha.testing.machine import Address, Machine, Process, Unit  # noqa: E402
+from xcat_ha.testing.pair import ReadThatChangedError, SimulatedPair, example_pair  # noqa: E402
+from xcat_ha.testing.records import RecordStore, SqliteTables  # noqa: E402
+from xcat_ha.testing.replication_contract import ReplicationContract  # noqa: E402
+from xcat_ha.testing.schedule_contract import ScheduleContract  # noqa: E402
+from xcat_ha.testing.services_contract import ServiceControlContract  # noqa: E402
+from xcat_ha.testing.site import SimulatedClock, SimulatedSite, Site  # noqa: E402
+from xcat_ha.testing.tree import Entry, digest, entries  # noqa: E402
+from xcat_ha.testing.watch import Ran, SimulatedPowerCut, WatchedRunner  # noqa: E402
 
 __all__ = [
-    "Address", "Answer", "Call", "Deed", "DriverContract", "Entry", "FenceContract", "FileSyncerContract", "Handler", "IdentityContract",
-    "ImagesContract", "Machine", "Process", "Ran", "ReadThatChangedError", "RecordStore", "ReplicationContract", "ScheduleContract",
-    "ServiceControlContract", "SimulatedClock", "SimulatedHost", "SimulatedPair", "SimulatedPowerCut", "SimulatedSite", "Site",
-    "SqliteTables", "Unit", "WatchedRunner", "digest", "entries", "example_pair",
+    "Address",
+    "Answer",
+    "Call",
+    "Deed",
+    "DriverContract",
+    "Entry",
+    "FenceContract",
+    "FileSyncerContract",
+    "Handler",
+    "IdentityContract",
+    "ImagesContract",
+    "Machine",
+    "Process",
+    "Ran",
+    "ReadThatChangedError",
+    "RecordStore",
+    "ReplicationContract",
+    "ScheduleContract",
+    "ServiceControlContract",
+    "SimulatedClock",
+    "SimulatedHost",
+    "SimulatedPair",
+    "SimulatedPowerCut",
+    "SimulatedSite",
+    "Site",
+    "SqliteTables",
+    "Unit",
+    "WatchedRunner",
+    "digest",
+    "entries",
+    "example_pair",
 ]

@@ -64,7 +64,7 @@ class _ArpSocket:
     def settimeout(self, seconds: float | None) -> None:
         self._near.settimeout(seconds)
 
-    def setblocking(self, flag: bool) -> None:
+    def setblocking(self, flag: bool) -> None:  # noqa: FBT001 - the signature of the standard library
         self._near.setblocking(flag)
 
     def setsockopt(self, *_words: object) -> None:
@@ -111,4 +111,4 @@ class _Socket(_RealSocket):
         return super().__new__(cls)
 
 
-socket.socket = _Socket  # type: ignore[misc,assignment]
+socket.socket = _Socket  # type: ignore[misc]

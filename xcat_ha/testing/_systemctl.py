@@ -84,7 +84,9 @@ def find_unit(host: SimulatedHost, name: str) -> Unit | None:
     options = _read_unit_file(host, fragment)
     install = "Install" in options
     return Unit(
-        name, enabled="disabled" if install else "static", fragment=fragment,
+        name,
+        enabled="disabled" if install else "static",
+        fragment=fragment,
         properties={"Description": options["Unit"].get("Description", "") if "Unit" in options else ""},
     )
 
@@ -151,9 +153,13 @@ def _run_service(host: SimulatedHost, unit: Unit) -> bool:
     unit.failed = done.returncode != 0
     moment = time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime())
     unit.properties |= {
-        "ExecMainStatus": str(done.returncode), "ExecMainExitTimestamp": moment, "ExecMainStartTimestamp": moment,
-        "ExecMainStartTimestampMonotonic": str(began_us), "ExecMainExitTimestampMonotonic": str(int(host.machine.uptime_s() * 1e6)),
-        "ExecMainCode": "1", "Result": "exit-code" if unit.failed else "success",
+        "ExecMainStatus": str(done.returncode),
+        "ExecMainExitTimestamp": moment,
+        "ExecMainStartTimestamp": moment,
+        "ExecMainStartTimestampMonotonic": str(began_us),
+        "ExecMainExitTimestampMonotonic": str(int(host.machine.uptime_s() * 1e6)),
+        "ExecMainCode": "1",
+        "Result": "exit-code" if unit.failed else "success",
     }
     timer = host.machine.units.get(unit.name.removesuffix(".service") + ".timer")
     if timer is not None:
@@ -220,10 +226,23 @@ def _facts(unit: Unit | None, name: str, host: SimulatedHost) -> dict[str, str]:
     sub = {"active": "waiting" if waits else "running", "inactive": "dead", "failed": "failed"}[state]
     pid = next((pid for pid, process in host.machine.processes.items() if process.unit == name), 0)
     facts = {
-        "Id": name, "Names": name, "Description": name, "LoadState": load, "ActiveState": state, "SubState": sub,
-        "UnitFileState": unit.enabled if unit else "", "FragmentPath": unit.fragment if unit else "", "MainPID": str(pid),
-        "Result": "success", "ExecMainStatus": "0", "ExecMainCode": "0", "ExecMainExitTimestamp": "", "ExecMainStartTimestamp": "",
-        "ExecMainStartTimestampMonotonic": "0", "ExecMainExitTimestampMonotonic": "0", "NeedDaemonReload": "no",
+        "Id": name,
+        "Names": name,
+        "Description": name,
+        "LoadState": load,
+        "ActiveState": state,
+        "SubState": sub,
+        "UnitFileState": unit.enabled if unit else "",
+        "FragmentPath": unit.fragment if unit else "",
+        "MainPID": str(pid),
+        "Result": "success",
+        "ExecMainStatus": "0",
+        "ExecMainCode": "0",
+        "ExecMainExitTimestamp": "",
+        "ExecMainStartTimestamp": "",
+        "ExecMainStartTimestampMonotonic": "0",
+        "ExecMainExitTimestampMonotonic": "0",
+        "NeedDaemonReload": "no",
     }
     if waits:
         facts |= {"LastTriggerUSec": "", "NextElapseUSecMonotonic": "1min", "Unit": name.removesuffix(".timer") + ".service"}
@@ -292,8 +311,22 @@ def _cat(asked: _Asked) -> Answer:
 
 
 _VERBS: dict[str, Callable[[_Asked], Answer]] = {
-    "start": _start, "stop": _stop, "restart": _restart, "enable": _set_enabled("enabled"), "disable": _set_enabled("disabled"),
-    "mask": _set_enabled("masked"), "unmask": _set_enabled("disabled"), "is-active": _is_active, "is-enabled": _is_enabled,
-    "is-failed": _is_active, "show": _show, "list-units": _list_units, "list-unit-files": _list_unit_files, "list-timers": _list_units,
-    "daemon-reload": _reload, "reset-failed": _reset_failed, "is-system-running": _is_running, "cat": _cat,
+    "start": _start,
+    "stop": _stop,
+    "restart": _restart,
+    "enable": _set_enabled("enabled"),
+    "disable": _set_enabled("disabled"),
+    "mask": _set_enabled("masked"),
+    "unmask": _set_enabled("disabled"),
+    "is-active": _is_active,
+    "is-enabled": _is_enabled,
+    "is-failed": _is_active,
+    "show": _show,
+    "list-units": _list_units,
+    "list-unit-files": _list_unit_files,
+    "list-timers": _list_units,
+    "daemon-reload": _reload,
+    "reset-failed": _reset_failed,
+    "is-system-running": _is_running,
+    "cat": _cat,
 }

@@ -25,8 +25,31 @@ from pathlib import Path
 from typing import Any
 
 _PRELOADED = (
-    "argparse", "base64", "contextlib", "fcntl", "glob", "hashlib", "io", "ipaddress", "json", "math", "pathlib", "re", "select", "shlex",
-    "shutil", "socket", "sqlite3", "stat", "string", "struct", "subprocess", "tempfile", "time", "typing", "typing_extensions",
+    "argparse",
+    "base64",
+    "contextlib",
+    "fcntl",
+    "glob",
+    "hashlib",
+    "io",
+    "ipaddress",
+    "json",
+    "math",
+    "pathlib",
+    "re",
+    "select",
+    "shlex",
+    "shutil",
+    "socket",
+    "sqlite3",
+    "stat",
+    "string",
+    "struct",
+    "subprocess",
+    "tempfile",
+    "time",
+    "typing",
+    "typing_extensions",
 )
 _HEAD_BYTES = 4
 
@@ -49,7 +72,9 @@ class WarmPython:
         search = ":".join(str(Path(entry).resolve()) for entry in sys.path if entry and Path(entry).exists())
         with far:
             self._forker = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(far.fileno())], pass_fds=(far.fileno(),), stdin=subprocess.DEVNULL,
+                [sys.executable, "-P", __file__, str(far.fileno())],
+                pass_fds=(far.fileno(),),
+                stdin=subprocess.DEVNULL,
                 env={"PYTHONPATH": search, "PYTHONPYCACHEPREFIX": bytecode_directory(), "LANG": "C.UTF-8", "PATH": ""},
                 start_new_session=True,
             )
@@ -133,7 +158,7 @@ def _carry_out(order: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(order["environment"])
     custom = types.ModuleType("sitecustomize")
-    exec(compile(Path(order["custom"]).read_text(), order["custom"], "exec"), custom.__dict__)
+    exec(compile(Path(order["custom"]).read_text(), order["custom"], "exec"), custom.__dict__)  # noqa: S102 - our own file
     sys.argv = list(order["words"])
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

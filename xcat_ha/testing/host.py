@@ -198,8 +198,13 @@ class SimulatedHost:
         began = time.monotonic()
         try:
             ended = subprocess.run(
-                words, input=(command.stdin or "").encode("utf-8", "surrogateescape"), capture_output=True, timeout=command.timeout_s,
-                check=False, cwd=root, env=self._environment(),
+                words,
+                input=(command.stdin or "").encode("utf-8", "surrogateescape"),
+                capture_output=True,
+                timeout=command.timeout_s,
+                check=False,
+                cwd=root,
+                env=self._environment(),
             )
         except subprocess.TimeoutExpired:
             return self._completed(argv, None, b"", b"", began)
@@ -208,8 +213,11 @@ class SimulatedHost:
     def _run_python(self, argv: tuple[str, ...], command: Command) -> Completed:
         began = time.monotonic()
         code, out, err = _warm_python().run(
-            argv[2:], stdin=(command.stdin or "").encode("utf-8", "surrogateescape"), directory=str(self.root),
-            environment=self._environment(), custom=f"{self._base}/{self.node.id}.lib/sitecustomize.py",
+            argv[2:],
+            stdin=(command.stdin or "").encode("utf-8", "surrogateescape"),
+            directory=str(self.root),
+            environment=self._environment(),
+            custom=f"{self._base}/{self.node.id}.lib/sitecustomize.py",
             timeout_s=command.timeout_s,
         )
         return self._completed(argv, code, out, err, began)

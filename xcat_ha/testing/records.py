@@ -11,7 +11,7 @@ from typing import Protocol
 from xcat_ha.testing.site import Site
 
 _TABLES = {
-    "nodelist": "node TEXT NOT NULL, groups TEXT, status TEXT, statustime TEXT, appstatus TEXT, comments TEXT, disable TEXT, PRIMARY KEY (node)",
+    "nodelist": "node TEXT NOT NULL, groups TEXT, status TEXT, statustime TEXT, comments TEXT, disable TEXT, PRIMARY KEY (node)",
     "site": "key TEXT NOT NULL, value TEXT, comments TEXT, disable TEXT, PRIMARY KEY (key)",
     "networks": "netname TEXT NOT NULL, net TEXT, mask TEXT, mgtifname TEXT, comments TEXT, disable TEXT, PRIMARY KEY (netname)",
 }

@@ -55,7 +55,7 @@ def entries(root: Path, below: str = "/", *, without: Collection[str] = ()) -> M
             continue
         found[name] = (path, status)
         if stat.S_ISDIR(status.st_mode):
-            waiting += [f"{name.rstrip('/')}/{child}" for child in os.listdir(path)]
+            waiting += [f"{name.rstrip('/')}/{child}" for child in os.listdir(path)]  # noqa: PTH208 - names, not paths
         elif status.st_nlink > 1:
             names_of_inode.setdefault((status.st_dev, status.st_ino), []).append(name)
     twins = {name: tuple(sorted(names)) for names in names_of_inode.values() for name in names if len(names) > 1}
@@ -99,8 +99,18 @@ def fingerprint(root: Path, *, without: Collection[str] = ()) -> str:
         children[:] = sorted(child for child in children if directory != str(root) or child not in without)
         status = os.lstat(directory)
         seen.update(repr((directory, status.st_mode, status.st_uid, status.st_gid)).encode("utf-8", "surrogateescape"))
-        for name in sorted([*files, *(child for child in children if os.path.islink(os.path.join(directory, child)))]):
-            status = os.lstat(os.path.join(directory, name))
-            facts = (name, status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        links = [child for child in children if os.path.islink(f"{directory}/{child}")]  # noqa: PTH114 - this runs around every read
+        for name in sorted([*files, *links]):
+            status = os.lstat(f"{directory}/{name}")
+            facts = (
+                name,
+                status.st_mode,
+                status.st_uid,
+                status.st_gid,
+                status.st_size,
+                status.st_ino,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+            )
             seen.update(repr(facts).encode("utf-8", "surrogateescape"))
     return seen.hexdigest()
