@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,8 @@ def test_an_old_comparison_is_renewed_without_a_new_generation(tmp_path: Path) -
     while not trees.changes and time.monotonic() < deadline:
         sync(trees)
     second = trees.backend.observe(trees.b, trees)
+    assert first.last_good is not None
+    assert second.last_good is not None
     assert second.last_good > first.last_good
     assert second.generation == first.generation
     assert len(trees.generations(trees.b)) == 1
@@ -189,7 +192,7 @@ def change_wal(path: Path) -> None:
         (lambda path: (path.unlink(), path.mkdir()), "is not a regular file"),
     ],
 )
-def test_a_table_that_is_not_sound_on_the_source_stops_everything(trees: Trees, harm: object, said: str) -> None:
+def test_a_table_that_is_not_sound_on_the_source_stops_everything(trees: Trees, harm: Callable[[Path], object], said: str) -> None:
     seed(trees)
     kept, generations = trees.files(trees.b), trees.generations(trees.b)
     write(trees.xcat(trees.a), "n1", table="nodetype")

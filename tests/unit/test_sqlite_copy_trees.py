@@ -80,7 +80,11 @@ class Trees(Runner):
             nodes=(self.a, self.b),
             preferred="mna",
             identity=ServiceIdentity("mn", (ip_interface("10.77.0.11/16"),)),
-            **{driver: DriverChoice("none") for driver in ("database", "files", "network", "services", "schedule")},
+            database=DriverChoice("none"),
+            files=DriverChoice("none"),
+            network=DriverChoice("none"),
+            services=DriverChoice("none"),
+            schedule=DriverChoice("none"),
         )
         self.backend = SqliteCopy(self.pair, options)
         self.changes: list[Command] = []
