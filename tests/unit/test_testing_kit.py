@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,7 @@ from tests.unit.test_testing_toy_services import TestToyServices as ToyServices
 from tests.unit.test_testing_toys import CURRENT
 from xcat_ha.errors import XcatHaError
 from xcat_ha.models import IdentityMode
+from xcat_ha.testing import SimulatedSite
 
 FENCE, FILES, IDENTITY, IMAGES = ToyFence, ToyFiles, ToyIdentity, ToyImages
 REPLICATION, SCHEDULE, SERVICES = ToyReplication, ToySchedule, ToyServices
@@ -151,22 +153,26 @@ def _no_flaw_left() -> Iterator[None]:
     CURRENT.clear()
 
 
+@functools.cache
+def site_of(contract: type[Any]) -> SimulatedSite:
+    site: SimulatedSite = contract().make_site()
+    return site
+
+
 def keep_promise(contract_class: type[Any], promise: str, arguments: dict[str, Any]) -> None:
     """Run one contract test as pytest would."""
-    contract = contract_class()
-    site = contract.make_site()
-    try:
-        given = {"site": site, "driver": contract.make_driver(site.pair), **arguments}
-        if "deed" in arguments:
-            given["deed"] = next(deed for deed in contract.deeds() if deed.name == arguments["deed"])
-        if "identity" in arguments:
-            given["identity"] = evolve(site.pair.identity, mode=arguments["identity"])
-        wanted = inspect.signature(getattr(contract, promise)).parameters
-        if "store" in wanted:
-            given["store"] = contract.make_store()
-        getattr(contract, promise)(**{name: given[name] for name in wanted})
-    finally:
-        site.close()
+    contract, site = contract_class(), site_of(contract_class)
+    site.fresh()
+    site._situations.clear()  # they were made by a driver with other flaws
+    given = {"site": site, "driver": contract.make_driver(site.pair), **arguments}
+    if "deed" in arguments:
+        given["deed"] = next(deed for deed in contract.deeds() if deed.name == arguments["deed"])
+    if "identity" in arguments:
+        given["identity"] = evolve(site.pair.identity, mode=arguments["identity"])
+    wanted = inspect.signature(getattr(contract, promise)).parameters
+    if "store" in wanted:
+        given["store"] = contract.make_store()
+    getattr(contract, promise)(**{name: given[name] for name in wanted})
 
 
 @pytest.mark.parametrize(("contract", "flaw", "promise", "arguments"), CASES, ids=[f"{case[1]}-{case[2][5:]}" for case in CASES])

@@ -97,12 +97,8 @@ class ToyReplication(ToyDriver[ReplicaState], ReplicationBackend):
         self.seen = getattr(self, "seen", 0) + 1
         lag = self.seen if flawed("remembers") else None
         try:
-            data = json.loads(answers[0].stdout) if answers[0].ok else None
-            role = ReplicaRole(data["role"]) if data else None
-            if flawed("always-source") and role:
-                role = ReplicaRole.SOURCE
-            if role is None:
-                return ReplicaState(None, healthy=None)
+            data = json.loads(answers[0].stdout if answers[0].ok else "null")
+            role = ReplicaRole.SOURCE if flawed("always-source") and data["role"] else ReplicaRole(data["role"])
             last = data["last_good"] if role is ReplicaRole.COPY else None
             return ReplicaState(role, healthy=True if role is not ReplicaRole.NONE else None, last_good=last, lag_bytes=lag)
         except (ValueError, KeyError, TypeError, AttributeError):

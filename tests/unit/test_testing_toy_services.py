@@ -51,9 +51,9 @@ class ToyServices(ToyDriver[ServiceStates], ServiceControl):
             }
             key, text = names[verb]
             done = check(f"{service} is done with", node.id, "systemctl", "show", "-p", key, unit, rule=Prints(text))
-            words = {"stop": ("stop",), "start": ("start",), "disable": ("disable",)}[verb]
+            words: tuple[str, ...] = (verb,)
             if flawed("stop-does-nothing") and verb == "stop":
-                words, done = ("is-active",), check("it was asked", node.id, "test", "-e", f"/run/asked-{unit}")
+                done = check("it was asked", node.id, "test", "-e", f"/run/asked-{unit}")
                 steps.append(
                     Step(f"{verb}-{service}", "It has to be in that state.", node.id, done, (changes("touch", f"/run/asked-{unit}"),))
                 )

@@ -132,7 +132,7 @@ SiteProgram: TypeAlias = Callable[[SimulatedSite, SimulatedHost, Call], Answer]
 class ToyContract(DriverContract[Any]):
     """A contract for a toy: its class, and the programs its hosts know."""
 
-    toy: ClassVar[Callable[[Pair, Mapping[str, object]], Any]]
+    toy: ClassVar[type[Any]]
     programs: ClassVar[Mapping[str, Handler]] = {}
     site_programs: ClassVar[Mapping[str, SiteProgram]] = {}
 

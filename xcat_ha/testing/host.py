@@ -91,6 +91,7 @@ class SimulatedHost:
             names = " ".join(dict.fromkeys((self.node.name, self.node.name.split(".")[0])))
             self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.node.address} {names}\n")
             self.machine = Machine(hostname=self.node.name, interfaces={})
+            self.stored_addresses = {self.node.interface: (f"{self.node.address}/16",)}
             self._boot()
 
     def checkpoint(self) -> Callable[[], None]:

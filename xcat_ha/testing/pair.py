@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -67,6 +68,7 @@ class SimulatedPair:
             directory: where to build; None for a temporary directory that :meth:`close` removes.
         """
         self._base = Path(tempfile.mkdtemp(prefix="pair-", dir=directory)).resolve()
+        self._remove = weakref.finalize(self, shutil.rmtree, self._base, ignore_errors=True)  # at the latest when this process ends
         self._socket_name = f"xcat-ha-{os.getpid()}-{self._base.name}"
         config = config or example_pair()
         first, second = (evolve(node, bin_dir=str(self._base / f"{node.id}.bin")) for node in config.nodes)
@@ -148,7 +150,7 @@ class SimulatedPair:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        shutil.rmtree(self._base, ignore_errors=True)
+        self._remove()
 
     def _listen(self) -> socket.socket:
         """Answer simulated programs that are called from scripts and node-side programs."""
