@@ -20,7 +20,7 @@ _SCRIPT = f"""\
 root=${{XCAT_HA_ROOT:-}}
 date +%s.%N || exit 3
 cat "${{root%/}}/proc/uptime" 2>/dev/null || echo unknown
-systemctl show -p {PROPERTIES} '{PREFIX}*.timer' '{PREFIX}*.service'
+systemctl show --all -p {PROPERTIES} '{PREFIX}*.timer' '{PREFIX}*.service'
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -153,10 +152,14 @@ def _no_flaw_left() -> Iterator[None]:
     CURRENT.clear()
 
 
-@functools.cache
+SITES: dict[str, SimulatedSite] = {}
+
+
 def site_of(contract: type[Any]) -> SimulatedSite:
-    site: SimulatedSite = contract().make_site()
-    return site
+    """One for each contract; they are taken down when the process ends."""
+    if contract.__name__ not in SITES:
+        SITES[contract.__name__] = contract().make_site()
+    return SITES[contract.__name__]
 
 
 def keep_promise(contract_class: type[Any], promise: str, arguments: dict[str, Any]) -> None:

@@ -164,7 +164,7 @@ def _run_service(host: SimulatedHost, unit: Unit) -> bool:
     timer = host.machine.units.get(unit.name.removesuffix(".service") + ".timer")
     if timer is not None:
         timer.properties["LastTriggerUSec"] = moment
-    if not unit.failed:
+    if not unit.failed and timer is None:
         host.machine.units.pop(unit.name, None)  # systemd forgets an inactive unit nobody refers to, and with it how it ended
     return not unit.failed
 
@@ -254,7 +254,9 @@ def _show(asked: _Asked) -> Answer:
     for name in asked.names:
         if any(sign in name for sign in "*?["):
             pattern = name
-            units += [(unit.name, unit) for unit in asked.host.machine.units.values() if fnmatch.fnmatchcase(unit.name, pattern)]
+            found = [unit for unit in asked.host.machine.units.values() if fnmatch.fnmatchcase(unit.name, pattern)]
+            # As the real one: a pattern finds inactive units only with --all.
+            units += [(unit.name, unit) for unit in found if unit.running or unit.failed or asked.flags & {"-a", "--all"}]
         else:
             units.append((_full(name), find_unit(asked.host, name)))
     blocks = []
