@@ -66,23 +66,33 @@ class Reservation:
 BLOCK = re.compile(r"^host (\S+) \{\n(.*?)^\}\n", re.MULTILINE | re.DOTALL)
 
 
-def read() -> dict[str, tuple[str, str]]:
-    """Map name -> (address, MAC) of what is reserved now; the last word counts."""
+def _declarations() -> dict[str, str]:
+    """Map name -> declaration as it is now; the last word counts."""
     place = paths.at(LEASES)
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str, str] = {}
     for match in BLOCK.finditer(place.read_text() if place.exists() else ""):
-        address = re.search(r"fixed-address ([0-9.]+);", match[2])
-        mac = re.search(r"hardware ethernet ([0-9a-f:]+);", match[2])
         if "deleted;" in match[2]:
             found.pop(match[1], None)
-        elif address and mac:
-            found[match[1]] = (address[1], mac[1])
+        else:
+            found[match[1]] = match[0]
+    return found
+
+
+def read() -> dict[str, tuple[str, str]]:
+    """Map name -> (address, MAC) of what is reserved now."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, text in _declarations().items():
+        address = re.search(r"fixed-address ([0-9.]+);", text)
+        mac = re.search(r"hardware ethernet ([0-9a-f:]+);", text)
+        if address and mac:
+            found[name] = (address[1], mac[1])
     return found
 
 
 def change(put: Iterable[Reservation], drop: Iterable[str], key: str) -> None:
-    """Put these reservations in, take those out."""
-    fresh = list(put)
+    """Put these reservations in, take those out; what is there already costs dhcpd no write."""
+    have = _declarations()
+    fresh = [r for r in put if have.get(r.name) != r.text()]
     gone = [r.name for r in fresh] + list(drop)
     if paths.is_whole_machine():
         _tell_dhcpd(fresh, gone, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import socket
 import ssl
@@ -58,9 +59,8 @@ class Service:
         plain.settimeout(HANDSHAKE_TIMEOUT_S)
         try:
             context = server_context()
-        except (OSError, ssl.SSLError):  # no certificates: the client sees a reset
-            plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            plain.close()
+        except (OSError, ssl.SSLError):
+            _reset(plain)
             return
         try:
             connection = context.wrap_socket(plain, server_side=True)
@@ -111,6 +111,14 @@ class Service:
             request.err(f"Error: Unsupported command: {request.command}")
             return 1
         return commands.run(request)
+
+
+def _reset(plain: socket.socket) -> None:
+    """No certificates: the client, once it has said hello, sees a reset."""
+    with contextlib.suppress(OSError):
+        plain.recv(1)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    plain.close()
 
 
 def _client(connection: ssl.SSLSocket) -> str:
