@@ -77,9 +77,29 @@ def this_process(operation_id: str, operation: str, node: str, user: str, now: f
 class PairLock:
     """The lock of a pair; a context manager. Taken in order of node ids, given back in any case."""
 
-    def __init__(self, pair: Pair, runner: Runner, holder: Holder, clock: Clock, wait_s: float = 0.0) -> None:
-        """``wait_s``: seconds to wait for a holder that is a mere ``sync``, which ends soon by itself."""
-        self._nodes = tuple(sorted(pair.nodes, key=lambda node: node.id))
+    def __init__(  # noqa: PLR0913 - one call site; a parameter object would only rename these
+        self,
+        pair: Pair,
+        runner: Runner,
+        holder: Holder,
+        clock: Clock,
+        wait_s: float = 0.0,
+        left_out: frozenset[str] = frozenset(),
+        down: frozenset[str] = frozenset(),
+    ) -> None:
+        """Not yet taken.
+
+        Args:
+            pair: whose lock it is.
+            runner: reaches the nodes.
+            holder: who takes it.
+            clock: time.
+            wait_s: seconds to wait for a holder that is a mere ``sync``, which ends soon by itself.
+            left_out: ids of nodes that cannot be reached and take no part.
+            down: ids of nodes that were declared down: a holder that ran on one of them is dead.
+        """
+        self._nodes = tuple(sorted((node for node in pair.nodes if node.id not in left_out), key=lambda node: node.id))
+        self._down = down
         self._runner = runner
         self._holder = holder
         self._clock = clock
@@ -136,6 +156,8 @@ class PairLock:
     def _is_dead(self, other: Mapping[str, object]) -> bool:
         """Whether the holder's process is proven gone. What cannot be asked is not dead."""
         node_id = str(other.get("node", ""))
+        if other.get("id") and node_id in self._down:
+            return True
         if not other.get("id") or node_id not in {node.id for node in self._nodes}:
             return False
         words = [str(other.get(key, "")) for key in ("boot_id", "pid", "start_ticks")]

@@ -33,12 +33,29 @@ class StoredTerm(NamedTuple):
     yielded_by: str = ""
 
     def words(self) -> str:
-        """One line, as ``show`` prints it."""
+        """One line, as ``show`` prints it and journals hold it."""
         return f"{self.counter} {self.holder or _NOBODY} {self.yielded_by or _NOBODY}"
+
+    def text(self) -> str:
+        """What the file holds: always the same text for the same term, so that a question can be a mere ``cat``."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def from_text(cls, text: str) -> StoredTerm | None:
+        """The term a file's text holds; None if it cannot be understood, which is not "no term"."""
+        try:
+            data = json.loads(text)
+        except ValueError:
+            return None
+        if not isinstance(data, dict) or set(data) != set(cls._fields):
+            return None
+        counter, holder, yielded_by = (data[name] for name in cls._fields)
+        sound = isinstance(counter, int) and not isinstance(counter, bool) and counter > 0 and isinstance(holder, str) and holder
+        return cls(counter, holder, str(yielded_by)) if sound else None
 
     @classmethod
     def parse(cls, text: str) -> StoredTerm | None:
-        """The term in a line of ``show``; None if it is none."""
+        """The term in :meth:`words`; None if it is none."""
         words = text.split()
         if len(words) != 3 or not words[0].isdigit():
             return None
@@ -57,12 +74,12 @@ def read_term(path: Path | None = None) -> StoredTerm:
     """
     path = path or _ROOT / TERM_FILE.lstrip("/")
     try:
-        data = json.loads(path.read_text(encoding="ascii"))
+        found = StoredTerm.from_text(path.read_text(encoding="ascii"))
     except FileNotFoundError:
         return NO_TERM
-    if not isinstance(data, dict) or not isinstance(data.get("counter"), int):
+    if found is None:
         raise ValueError(f"{path} holds no term")
-    return StoredTerm(data["counter"], str(data.get("holder", "")), str(data.get("yielded_by", "")))
+    return found
 
 
 def store_term(term: StoredTerm, path: Path | None = None) -> None:
@@ -79,7 +96,7 @@ def store_term(term: StoredTerm, path: Path | None = None) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     with temporary.open("w", encoding="ascii") as file:
-        json.dump(term._asdict(), file)
+        file.write(term.text() + "\n")
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
