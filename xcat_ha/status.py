@@ -160,8 +160,8 @@ def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: fl
         ended = "its program died" if record.outcome is Outcome.DIED else str(record.outcome or f"{record.host} does not answer")
         found.append(Problem(f"the {record.operation} of {record.id} is unfinished: {ended}", "xcat-ha resume, or xcat-ha abandon"))
     found += [_silent(node_state) for node_state in state.nodes.values() if not node_state.reachable]
-    found += _term_problems(pair, state)
     found += _identity_problems(pair, state)
+    found += _term_problems(pair, state)
     for node_state in state.nodes.values():
         found += _node_problems(pair, state, node_state)
     if standby is not None and standby.reachable:

@@ -23,11 +23,12 @@ from xcat_ha.interfaces import (
     UnitState,
 )
 from xcat_ha.models import Node
-from xcat_ha.observation import JournalText, LockState, NodeState, PairState, Role
+from xcat_ha.observation import GuardWord, JournalText, LockState, NodeState, PairState, Role
 from xcat_ha.operations import refuse_if_unfinished
 from xcat_ha.planning.requirements import findings_of_state
 from xcat_ha.status import Status, report_status
 from xcat_ha.steps import Verdict
+from xcat_ha.term import StoredTerm
 
 NOW = 1_700_000_000.0
 PAIR = toy_pair()
@@ -56,6 +57,8 @@ def primary(node: Node = MNA, **changed: object) -> NodeState:
         schedule=ScheduleState(known=True, jobs={"sync-database": JobState(active=True)}),
         lock=None,
         journals=(),
+        term=StoredTerm(1, "mna"),
+        guard=GuardWord("active", "has the role", "", NOW),
     )
     return evolve(state, **changed)
 
@@ -86,6 +89,7 @@ def silent(node: Node) -> NodeState:
         schedule=ScheduleState(known=False, jobs={}),
         lock=None,
         journals=(),
+        term=None,
     )
 
 

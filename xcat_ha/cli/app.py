@@ -255,11 +255,11 @@ class FailoverVerb(_ChangingVerb):
     If the primary is dead: --confirm-down ID on the standby. What was not copied is then lost, and is named first.
     """
 
-    to = cli.SwitchAttr("--to", str, argname="ID", help="the node that shall have the role (the standby by default)")
-    confirm_down = cli.SwitchAttr(
+    to: str | None = cli.SwitchAttr("--to", str, argname="ID", help="the node that shall have the role (the standby by default)")
+    confirm_down: str | None = cli.SwitchAttr(
         "--confirm-down", str, argname="ID", help="unplanned: you declare that this node is down; refused while anything of it answers"
     )
-    fence = cli.SwitchAttr("--fence", str, argname="ID", help="unplanned: the configured fence driver makes sure that this node is down")
+    fence: str | None = cli.SwitchAttr("--fence", str, argname="ID", help="unplanned: the configured fence driver makes sure that this node is down")
     allow_data_loss = cli.Flag("--allow-data-loss", help="unplanned: go on although the copy is older than max_loss_s, or of unknown age")
 
     def main(self) -> int:
@@ -292,7 +292,7 @@ class FailbackVerb(_ChangingVerb):
 class ActivateVerb(_ChangingVerb):
     """Start the management role on this node, whose turn it is, when the guard does not: the other node stays away after an outage."""
 
-    confirm_down = cli.SwitchAttr(
+    confirm_down: str | None = cli.SwitchAttr(
         "--confirm-down", str, argname="ID", help="you declare that the other node is down; refused while anything of it answers"
     )
 

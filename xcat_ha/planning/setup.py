@@ -7,14 +7,14 @@ from functools import partial
 
 from xcat_ha.interfaces import ROLE_SERVICES, Service
 from xcat_ha.models import Node
-from xcat_ha.observation import PairState
+from xcat_ha.observation import GUARD_FILE, PairState
 from xcat_ha.planning.jobs import guard_daemon, sync_jobs
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.sync import file_lanes
 from xcat_ha.planning.terms import received, step_to_store
 from xcat_ha.planning.witness import steps_to_inform
 from xcat_ha.planning.xcat_steps import step_to_begin_tenure
-from xcat_ha.steps import Check, Phase, Prints, Probe, Step, changes, reads, side_by_side
+from xcat_ha.steps import Check, ExitStatus, Phase, Prints, Probe, Step, Steps, changes, reads, side_by_side
 
 NODE_ID_FILE = "/etc/xcat-ha/node"
 """Holds the id of the node it is on."""
@@ -114,9 +114,30 @@ def _first_copy(given: PlanningInput, primary: Node, standby: Node, _state: Pair
     return Phase(name="first-copy", why=f"{standby.id} gets everything {primary.id} has.", stages=(side_by_side(*lanes),))
 
 
+def _guarded(given: PlanningInput, node: Node) -> Steps:
+    """The guard is installed, and has looked once; none where the service manager's driver cannot keep one."""
+    steps = given.drivers.services.steps_to_keep_running(node, guard_daemon(given.pair, node))
+    if not steps:
+        return ()
+    heard = Step(
+        name="hear-guard",
+        why="A guard that cannot read its configuration would guard nothing.",
+        host=node.id,
+        done_when=Check(
+            question=f"the guard of {node.id} has looked",
+            probes=(Probe(node.id, reads("test", "-e", GUARD_FILE)),),
+            rule=ExitStatus(),
+            hint=f"run xcat-ha guard on {node.id} and read what it says",
+        ),
+        commands=(),
+        settle_s=30.0,
+    )
+    return (*steps, heard)
+
+
 def _schedule(given: PlanningInput, primary: Node, standby: Node, _state: PairState) -> Phase:
     schedule = given.drivers.schedule
-    guards = tuple(given.drivers.services.steps_to_keep_running(node, guard_daemon(given.pair, node)) for node in (primary, standby))
+    guards = tuple(_guarded(given, node) for node in (primary, standby))
     return Phase(
         name="schedule",
         why="The copy must not grow old; guards see to it that the role is held once.",
