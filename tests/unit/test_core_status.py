@@ -115,7 +115,14 @@ P, S, H, Q = Role.PRIMARY, Role.STANDBY, Role.PARTIAL, Role.UNKNOWN
 # name: (mna, mnb, roles, primary, exit code, what the problems say, one for each; "?" marks one that is merely not known)
 TABLE: dict[str, tuple[NodeState, NodeState, tuple[Role, Role], str | None, ExitCode, tuple[str, ...]]] = {
     "healthy": (primary(), standby(), (P, S), "mna", D, ()),
-    "healthy, the other way round": (standby(MNA), primary(MNB), (S, P), "mnb", D, ()),
+    "healthy, the other way round": (
+        standby(MNA, term=StoredTerm(2, "mnb", "mna")),
+        primary(MNB, term=StoredTerm(2, "mnb", "mna")),
+        (S, P),
+        "mnb",
+        D,
+        (),
+    ),
     "the standby is silent": (primary(), silent(MNB), (P, Q), "mna", U, ("?mnb does not answer",)),
     "the primary is silent": (silent(MNA), standby(), (Q, S), None, U, ("?mna does not answer",)),
     "both are silent": (silent(MNA), silent(MNB), (Q, Q), None, U, ("?mna does not answer", "?mnb does not answer")),

@@ -255,23 +255,23 @@ class FailoverVerb(_ChangingVerb):
     If the primary is dead: --confirm-down ID on the standby. What was not copied is then lost, and is named first.
     """
 
-    to: str | None = cli.SwitchAttr("--to", str, argname="ID", help="the node that shall have the role (the standby by default)")
-    confirm_down: str | None = cli.SwitchAttr(
+    to = cli.SwitchAttr("--to", str, argname="ID", help="the node that shall have the role (the standby by default)")
+    confirm_down = cli.SwitchAttr(
         "--confirm-down", str, argname="ID", help="unplanned: you declare that this node is down; refused while anything of it answers"
     )
-    fence: str | None = cli.SwitchAttr("--fence", str, argname="ID", help="unplanned: the configured fence driver makes sure that this node is down")
+    fence = cli.SwitchAttr("--fence", str, argname="ID", help="unplanned: the configured fence driver makes sure that this node is down")
     allow_data_loss = cli.Flag("--allow-data-loss", help="unplanned: go on although the copy is older than max_loss_s, or of unknown age")
 
     def main(self) -> int:
         """See the class."""
         down = self.confirm_down or self.fence
-        if down is None:
+        if not down:
             if self.allow_data_loss:
                 return self._usage("--allow-data-loss goes with --confirm-down or --fence")
             return self._change(lambda pair: pair.prepare_failover(to=self.to))
-        if self.to is not None or (self.confirm_down and self.fence):
+        if self.to or (self.confirm_down and self.fence):
             return self._usage("give one of --to, --confirm-down and --fence")
-        confirmed = self.confirm_down is not None
+        confirmed = bool(self.confirm_down)
         return self._change(lambda pair: pair.prepare_takeover(down=down, confirmed=confirmed, allow_data_loss=self.allow_data_loss))
 
     def _usage(self, text: str) -> int:
@@ -292,7 +292,7 @@ class FailbackVerb(_ChangingVerb):
 class ActivateVerb(_ChangingVerb):
     """Start the management role on this node, whose turn it is, when the guard does not: the other node stays away after an outage."""
 
-    confirm_down: str | None = cli.SwitchAttr(
+    confirm_down = cli.SwitchAttr(
         "--confirm-down", str, argname="ID", help="you declare that the other node is down; refused while anything of it answers"
     )
 
