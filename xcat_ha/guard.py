@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -59,12 +58,12 @@ class Here:
 class Guard:
     """See the module. ``tick`` is one look with what follows from it; ``run`` goes on until it is told to stop."""
 
-    def __init__(self, workshop: Workshop, node: Node, *, say: Callable[[str], None] = partial(print, flush=True)) -> None:
-        """``workshop`` runs on ``node``. ``say``: where words go besides the console and the state file."""
+    def __init__(self, workshop: Workshop, node: Node, *, say: Callable[[str], None] | None = None) -> None:
+        """``workshop`` runs on ``node``. ``say``: where words go besides the console and the state file; stdout by default."""
         self._workshop = workshop
         self._node = node
         self._other = workshop.pair.other(node.id)
-        self._say = say
+        self._say = say or partial(print, flush=True)
         self._last: Decision | None = None
         self._since = workshop.clock.now()
         self._config = _stamp(workshop.pair)
@@ -107,13 +106,7 @@ class Guard:
         if here.holds is None:
             return Decision(Turn.PASSIVE, "it cannot be told whether this node has the service address", "look at ip address")
         if here.holds:
-            others = self._terms()
-            decision = while_serving(me, here.term, others)
-            if decision.turn is not Turn.STEP_DOWN:
-                return decision
-            # A hand-over may have begun since we looked: it stores the term here first, and holds the lock.
-            again = self._look()
-            return Decision(Turn.WAIT, "an operation is at work") if again.busy else while_serving(me, again.term, others)
+            return self._decide_serving(here)
         if here.term is not None and here.term.holder != me:
             return Decision(Turn.STANDBY, f"the role is {here.term.holder or 'nobody'}'s, term {here.term.counter}")
         others = self._terms()
@@ -122,6 +115,17 @@ class Guard:
             if no is not None:
                 return no
         return decide_idle(self._workshop, self._node)
+
+    def _decide_serving(self, here: Here) -> Decision:
+        others = self._terms()
+        decision = while_serving(self._node.id, here.term, others)
+        if decision.turn is not Turn.STEP_DOWN:
+            return decision
+        # A hand-over may have begun since we looked: it stores the term here first, and holds the lock.
+        again = self._look()
+        if again.busy:
+            return Decision(Turn.WAIT, "an operation is at work")
+        return while_serving(self._node.id, again.term, others)
 
     def _act(self, decision: Decision) -> Decision:
         if decision.turn is Turn.STEP_DOWN:
@@ -150,7 +154,7 @@ class Guard:
 def _stamp(pair: Pair) -> int:
     """Changes when the configuration file does."""
     try:
-        return os.stat(pair.source).st_mtime_ns
+        return Path(pair.source).stat().st_mtime_ns
     except OSError:
         return 0
 

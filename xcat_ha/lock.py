@@ -77,7 +77,7 @@ def this_process(operation_id: str, operation: str, node: str, user: str, now: f
 class PairLock:
     """The lock of a pair; a context manager. Taken in order of node ids, given back in any case."""
 
-    def __init__(  # noqa: PLR0913 - one call site; a parameter object would only rename these
+    def __init__(  # noqa: PLR0913, PLR0917 - one call site; a parameter object would only rename these
         self,
         pair: Pair,
         runner: Runner,

@@ -358,6 +358,4 @@ def locked(workshop: Workshop, operation: str, operation_id: str, reach: Reach =
     """The pair's lock for an operation; a scheduled sync that is just running is waited for."""
     holder = this_process(operation_id, operation, workshop.local, getpass.getuser(), workshop.clock.now())
     wait_s = 0.0 if operation == "sync" else _WAIT_FOR_SYNC_S
-    return PairLock(
-        workshop.pair, workshop.runner, holder, workshop.clock, wait_s=wait_s, left_out=reach.left_out, down=reach.down
-    )
+    return PairLock(workshop.pair, workshop.runner, holder, workshop.clock, wait_s=wait_s, left_out=reach.left_out, down=reach.down)

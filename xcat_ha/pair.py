@@ -23,20 +23,32 @@ from xcat_ha.clock import Clock, SystemClock
 from xcat_ha.config import load_pair
 from xcat_ha.errors import ConfigError, JournalError, RefusedError, UnknownStateError, UnreachableError
 from xcat_ha.execution import Observer, SilentObserver, execute_steps, judge, never
+from xcat_ha.guard import Guard, decide_idle
 from xcat_ha.interfaces import Drivers, Runner
 from xcat_ha.journal import JOURNAL_DIR, Journal, Outcome, Record, keep_journal, new_operation_id
-from xcat_ha.guard import Guard, decide_idle
 from xcat_ha.models import CONFIG_PATH, STATE_DIR, FileSet, Node, Pair
 from xcat_ha.observation import PairState
-from xcat_ha.operations import Prepared, Reach, Result, Workshop, locked, newest_holder, prepared, records, refuse_if_moved, run_operation, unfinished
+from xcat_ha.operations import (
+    Prepared,
+    Reach,
+    Result,
+    Workshop,
+    locked,
+    newest_holder,
+    prepared,
+    records,
+    refuse_if_moved,
+    run_operation,
+    unfinished,
+)
 from xcat_ha.planning import Operation, PlanningInput
 from xcat_ha.planning.handover import plan_handover
 from xcat_ha.planning.requirements import Finding, checks_before_handover, checks_before_setup, checks_of_pair, findings_of_state
 from xcat_ha.planning.setup import NODE_ID_FILE, plan_setup
 from xcat_ha.planning.sync import DATABASE, plan_sync
 from xcat_ha.planning.turns import Turn
-from xcat_ha.planning.witness import WITNESS
 from xcat_ha.planning.verify import plan_verify, steps_to_remove_record
+from xcat_ha.planning.witness import WITNESS
 from xcat_ha.registry import load_drivers
 from xcat_ha.runners import LocalRunner, ReadOnlyRunner, RoutingRunner, SshRunner
 from xcat_ha.status import Status, report_status
@@ -214,7 +226,9 @@ class ManagedPair:
         node = self._this_node()
         if confirmed_down is not None:
             if self.pair.node(confirmed_down).id == node.id:
-                raise RefusedError(f"this is {node.id} itself", state="nothing was changed", hint=f"name the other: {self.pair.other(node.id).id}")
+                raise RefusedError(
+                    f"this is {node.id} itself", state="nothing was changed", hint=f"name the other: {self.pair.other(node.id).id}"
+                )
             why = f"{confirmed_down} was declared down"
             return recovery.prepare_activation(self._workshop, node, confirmed_down=True, why=why)
         decision = decide_idle(self._workshop, node)
@@ -244,7 +258,9 @@ class ManagedPair:
 
     def _this_node(self) -> Node:
         if not self._workshop.local:
-            raise RefusedError("this machine is none of the pair's nodes", state="nothing was changed", hint="run it on the node it is about")
+            raise RefusedError(
+                "this machine is none of the pair's nodes", state="nothing was changed", hint="run it on the node it is about"
+            )
         return self.pair.node(self._workshop.local)
 
     def prepare_setup(self) -> Prepared:
@@ -339,7 +355,12 @@ class ManagedPair:
             raise RefusedError("nothing is unfinished", state="nothing was changed", hint="xcat-ha history shows what was done")
         keepers = [node_id for node_id, found in state.nodes.items() if any(journal.name == record.id for journal in found.journals)]
         line = json.dumps(
-            {"event": "end", "time": self._workshop.clock.now(), "outcome": str(Outcome.ABANDONED), "message": recovery.words_of_state(state)}
+            {
+                "event": "end",
+                "time": self._workshop.clock.now(),
+                "outcome": str(Outcome.ABANDONED),
+                "message": recovery.words_of_state(state),
+            }
         )
         reach = Reach(frozenset(state.unreachable))
         with locked(self._workshop, "abandon", f"abandon-{record.id}", reach):
@@ -348,7 +369,9 @@ class ManagedPair:
             for host in keepers:
                 completed = self._workshop.runner.run(host, changes("sh", "-c", script, "sh", path, line))
                 if not completed.ok:
-                    raise UnreachableError(f"its journal on {host} cannot be written: {completed.summary}", hint="run xcat-ha abandon again")
+                    raise UnreachableError(
+                        f"its journal on {host} cannot be written: {completed.summary}", hint="run xcat-ha abandon again"
+                    )
         return record
 
     # What the verbs share

@@ -72,7 +72,9 @@ def term_of_primary(state: PairState, primary: Node) -> StoredTerm:
     refuse_conflict(state)
     term = state.nodes[primary.id].term
     if term is None:
-        raise UnknownStateError(f"the term stored on {primary.id} cannot be read", hint=f"look at /var/lib/xcat-ha/term.json on {primary.id}")
+        raise UnknownStateError(
+            f"the term stored on {primary.id} cannot be read", hint=f"look at /var/lib/xcat-ha/term.json on {primary.id}"
+        )
     if term.counter == 0:
         raise RefusedError("no term is stored yet", state="nothing was changed", hint=f"run xcat-ha setup on {primary.id}")
     if primary.id not in {term.holder, term.yielded_by}:
@@ -204,7 +206,7 @@ def _loss(workshop: Workshop, here: NodeState, there: NodeState, *, allow_data_l
             f"(generation {replica.generation or 'unnamed'})."
         )
     words += _files_behind(here, workshop.clock.now())
-    if (age_s is None or age_s > limit_s or replica.healthy is False and last is None) and not allow_data_loss:
+    if (age_s is None or age_s > limit_s) and not allow_data_loss:
         raise RefusedError(
             f"{words} That is more than max_loss_s = {limit_s} s allows",
             state="nothing was changed",
@@ -322,7 +324,9 @@ def prepare_rejoin(workshop: Workshop) -> Prepared:
         raise RefusedError(f"{returned.id} is in step already", state="nothing was changed", hint="xcat-ha sync brings it up to now")
     site = interpret_site(workshop.runner.read_many(primary.id, (site_question(),))[0])
     if not site.known:
-        raise UnknownStateError(f"xcatd on {primary.id} does not answer ({site.detail})", hint=f"look at systemctl status xcatd on {primary.id}")
+        raise UnknownStateError(
+            f"xcatd on {primary.id} does not answer ({site.detail})", hint=f"look at systemctl status xcatd on {primary.id}"
+        )
     lost = _divergence_words(workshop, primary, returned)
     operation_id = new_operation_id("rejoin", workshop.clock)
     given = PlanningInput(workshop.pair, workshop.drivers, site, file_sets_of(workshop.pair, site), operation_id, term)

@@ -203,7 +203,9 @@ def _guard_problems(pair: Pair, state: PairState, node_state: NodeState) -> list
     now = state.observed_at + (node_state.clock_offset_s or 0.0)
     # A guard that starts the role is busy with that for a while.
     if guard is None or (now - guard.checked > _GUARD_LATE_S + pair.guard_interval_s and not _running(state)):
-        return [Problem(f"no guard watches over the role on {name}", f"systemctl status xcat-ha-guard on {name}; xcat-ha setup installs it")]
+        return [
+            Problem(f"no guard watches over the role on {name}", f"systemctl status xcat-ha-guard on {name}; xcat-ha setup installs it")
+        ]
     if guard.state == "passive":
         return [Problem(f"the guard of {name} stays passive: {guard.why}", guard.hint or "xcat-ha status again in a few seconds")]
     return []

@@ -30,7 +30,9 @@ class FenceManual(Fence):
 
     def steps_to_fence(self, node: Node, *, by: Node) -> Steps:
         """One step that cannot be done."""
-        return (Step(name="fence-by-hand", why=f"Somebody has to switch {node.id} off.", host=by.id, done_when=_unknown(node, by), commands=()),)
+        return (
+            Step(name="fence-by-hand", why=f"Somebody has to switch {node.id} off.", host=by.id, done_when=_unknown(node, by), commands=()),
+        )
 
     def is_fenced(self, node: Node, *, by: Node) -> Check:
         """UNKNOWN, always."""

@@ -117,7 +117,7 @@ def test_no_word_overrides_an_answer(mna: Node, mnb: Node) -> None:
 def test_a_copy_too_old_stops_an_unplanned_failover_unless_the_loss_is_allowed(mna: Node, mnb: Node) -> None:
     mna.run(("systemctl", "stop", "xcat-ha-sync-database.timer"))
     config = "/etc/xcat-ha/pair.toml"
-    mnb.run(("sed", "-i", 's/^preferred = .*/&\\nmax_loss_s = 1/', config))
+    mnb.run(("sed", "-i", "s/^preferred = .*/&\\nmax_loss_s = 1/", config))
     mna.kill()
     done = xcat_ha(mnb, "failover", "--confirm-down", "mna", "--yes", check=False)
     assert done.returncode == REFUSED, done.stderr

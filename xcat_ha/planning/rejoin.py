@@ -38,7 +38,9 @@ class Divergence:
         if not self.differing and not self.only_there:
             return "its database holds nothing that the primary's lacks"
         rows = sum(self.differing.values())
-        shown = ", ".join(self.only_there[:_NAMED]) + (f" and {len(self.only_there) - _NAMED} more" if len(self.only_there) > _NAMED else "")
+        shown = ", ".join(self.only_there[:_NAMED]) + (
+            f" and {len(self.only_there) - _NAMED} more" if len(self.only_there) > _NAMED else ""
+        )
         nodes = f"{len(self.only_there)} node definitions ({shown})" if self.only_there else "no node definition"
         return f"{rows} rows in {len(self.differing)} tables ({', '.join(sorted(self.differing))}) are only there, among them {nodes}"
 

@@ -56,7 +56,9 @@ def while_serving(me: str, own: StoredTerm | None, others: dict[str, StoredTerm 
     return Decision(Turn.SERVE, f"has the role, term {_words(own)}")
 
 
-def while_idle(me: str, state: PairState, witness: StoredTerm | None, *, unfinished: str) -> Decision:
+def while_idle(  # noqa: PLR0911 - a table in prose: one return a row
+    me: str, state: PairState, witness: StoredTerm | None, *, unfinished: str
+) -> Decision:
     """A node without the role: does it take it by itself?
 
     Only if its own term names it, its database is its own, and the other node (which must hold nothing of the role) or the witness
