@@ -15,9 +15,10 @@ from attrs import asdict, frozen
 from xcat_ha.clock import Clock
 from xcat_ha.errors import LockedError, UnreachableError
 from xcat_ha.interfaces import Runner
-from xcat_ha.models import RUN_DIR, Node, Pair
+from xcat_ha.models import COMMANDS_LOCK, RUN_DIR, Node, Pair
 from xcat_ha.steps import changes, reads
 
+_OUTWAIT_S = 90
 LOCK_FILE = f"{RUN_DIR}/lock.json"
 
 # noclobber makes the shell create the file with O_EXCL: exactly one of two contenders succeeds. The guard keeps one from removing, as a
@@ -116,6 +117,8 @@ class PairLock:
         try:
             for node in self._nodes:
                 self._take(node)
+            for node in self._nodes:
+                self._outwait(node)
         except BaseException:
             self.__exit__()
             raise
@@ -126,6 +129,19 @@ class PairLock:
         while self._taken:
             node = self._taken.pop()
             self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, self._holder.id, timeout_s=20))
+
+    def _outwait(self, node: Node) -> None:
+        """Wait for a command that outlived its operation: it must have ended before anything is asked or done again."""
+        # Not "changes": such a command would hold (shared) what it waits for.
+        waits = reads("flock", "-w", str(_OUTWAIT_S), "-x", COMMANDS_LOCK, "true", timeout_s=_OUTWAIT_S + 20)
+        completed = self._runner.run(node.id, waits)
+        if not completed.ok:
+            raise LockedError(
+                f"a command of an earlier operation still runs there after {_OUTWAIT_S} s ({completed.summary})",
+                where=node.id,
+                state="nothing was changed",
+                hint=f"fuser -v {COMMANDS_LOCK} on {node.id} shows it; it is waited for, never doubled",
+            )
 
     def _take(self, node: Node) -> None:
         deadline = self._clock.monotonic() + self._wait_s

@@ -22,6 +22,8 @@ DEFAULT_BIN_DIR = "/opt/xcat-ha/bin"
 CONFIG_PATH = "/etc/xcat-ha/pair.toml"
 STATE_DIR = "/var/lib/xcat-ha"
 RUN_DIR = "/run/xcat-ha"
+COMMANDS_LOCK = f"{RUN_DIR}.commands.lock"
+"""Held (shared) on a node by every command that changes something there: an operation that begins waits for those of a dead one."""
 SSH_DIR = "/etc/xcat-ha/ssh"
 
 

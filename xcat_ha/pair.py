@@ -26,7 +26,7 @@ from xcat_ha.execution import Observer, SilentObserver, execute_steps, judge, ne
 from xcat_ha.guard import Guard, decide_idle
 from xcat_ha.interfaces import Drivers, Runner
 from xcat_ha.journal import JOURNAL_DIR, Journal, Outcome, Record, keep_journal, new_operation_id
-from xcat_ha.models import CONFIG_PATH, STATE_DIR, FileSet, Node, Pair
+from xcat_ha.models import COMMANDS_LOCK, CONFIG_PATH, STATE_DIR, FileSet, Node, Pair
 from xcat_ha.observation import PairState
 from xcat_ha.operations import (
     Prepared,
@@ -318,7 +318,7 @@ class ManagedPair:
         state = self._workshop.observe()
         record = unfinished(state)
         if record is None:
-            raise RefusedError("nothing is unfinished", state="nothing was changed", hint="xcat-ha history shows what was done")
+            raise _nothing_to_resume(state)
         journal = self._journal_here(record, state)
         entries = journal.entries()
         done = frozenset(str(entry["name"]) for entry in entries if entry["event"] == "phase-done")
@@ -469,6 +469,20 @@ class ManagedPair:
         return prepared(self._workshop, operation, given, state, why_not=why_not, after_failure=after_failure)
 
 
+def _nothing_to_resume(state: PairState) -> RefusedError:
+    """Why there is nothing to go on with: all is done, or what was not done is out of date."""
+    stopped = next((record for record in records(state) if record.in_the_way), None)
+    if stopped is None:
+        return RefusedError("nothing is unfinished", state="nothing was changed", hint="xcat-ha history shows what was done")
+    now = "; ".join(f"{node_id} has term {found.term.words()}" for node_id, found in state.nodes.items() if found.term is not None)
+    return RefusedError(
+        f"{stopped.id} stopped in the middle, but a later operation was completed: the role has moved since (it began in term "
+        f"{stopped.parameters.get('term', 'unknown')}; now {now})",
+        state="nothing was changed",
+        hint="it is out of date and in nobody's way; xcat-ha status shows who is what",
+    )
+
+
 def _term_for_setup(state: PairState, primary: Node) -> StoredTerm:
     """The highest term if it names the primary, else the next one."""
     known = [node_state.term for node_state in state.nodes.values() if node_state.term is not None]
@@ -509,7 +523,9 @@ def load(
     if os.geteuid() != 0:
         raise RefusedError("only root can look at a management node", state="nothing was changed", hint="run it as root")
     local = local_node_id(pair)
-    runners: dict[str, Runner] = {node.id: LocalRunner() if node.id == local else SshRunner(node) for node in pair.nodes}
+    runners: dict[str, Runner] = {
+        node.id: LocalRunner(COMMANDS_LOCK) if node.id == local else SshRunner(node, COMMANDS_LOCK) for node in pair.nodes
+    }
     if pair.witness.host:
         runners[WITNESS] = SshRunner(Node(WITNESS, WITNESS, pair.witness.host, "", ssh_port=pair.witness.ssh_port))
     runner: Runner = RoutingRunner(runners)
