@@ -206,7 +206,9 @@ def _guard_problems(pair: Pair, state: PairState, node_state: NodeState) -> list
         return [
             Problem(f"no guard watches over the role on {name}", f"systemctl status xcat-ha-guard on {name}; xcat-ha setup installs it")
         ]
-    if guard.state == "passive":
+    # What it said before it learned of the term stored here now is out of date.
+    follows = node_state.term is not None and state.primary not in {None, name} and node_state.term.holder == state.primary
+    if guard.state == "passive" and not follows:
         return [Problem(f"the guard of {name} stays passive: {guard.why}", guard.hint or "xcat-ha status again in a few seconds")]
     return []
 
