@@ -16,6 +16,7 @@ from attrs import frozen
 
 from xcat_ha.errors import XcatHaError
 from xcat_ha.execution import never
+from xcat_ha.lock import holder_question
 from xcat_ha.models import Node, Pair
 from xcat_ha.observation import GUARD_FILE, LockState, lock_of, lock_question, question_for_term, term_of
 from xcat_ha.operations import Workshop
@@ -48,11 +49,6 @@ class Here:
     term: StoredTerm | None
     holds: bool | None
     """Whether a service address is here; None: not known."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether an operation holds the lock and is not known to be dead."""
-        return self.lock is not None and self.lock.holder_alive is not False
 
 
 class Guard:
@@ -92,6 +88,15 @@ class Guard:
         none = identity.interpret(self._node, holding).holds_none()
         return Here(lock_of(self._node, lock), term_of(term), None if none is None else not none)
 
+    def _busy(self, here: Here) -> bool:
+        """Whether an operation holds the lock and lives. One whose machine does not answer cannot be at work here."""
+        if here.lock is None or here.lock.holder_alive is not None:
+            return here.lock is not None and here.lock.holder_alive is True
+        if here.lock.content.get("node") != self._other.id:
+            return True
+        answer = self._workshop.runner.read_many(self._other.id, (holder_question(here.lock.content),))[0]
+        return answer.ok and answer.stdout.strip() == "alive"
+
     def _terms(self) -> dict[str, StoredTerm | None]:
         """The others' terms; None where nobody answers or it cannot be read."""
         found = {self._other.id: term_of(self._workshop.runner.read_many(self._other.id, (question_for_term(),))[0])}
@@ -101,7 +106,7 @@ class Guard:
 
     def _decide(self) -> Decision:
         me, here = self._node.id, self._look()
-        if here.busy:
+        if self._busy(here):
             return Decision(Turn.WAIT, f"an operation is at work: {here.lock.content.get('operation') if here.lock else ''}")
         if here.holds is None:
             return Decision(Turn.PASSIVE, "it cannot be told whether this node has the service address", "look at ip address")
@@ -123,7 +128,7 @@ class Guard:
             return decision
         # A hand-over may have begun since we looked: it stores the term here first, and holds the lock.
         again = self._look()
-        if again.busy:
+        if self._busy(again):
             return Decision(Turn.WAIT, "an operation is at work")
         return while_serving(self._node.id, again.term, others)
 

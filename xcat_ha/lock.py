@@ -16,7 +16,7 @@ from xcat_ha.clock import Clock
 from xcat_ha.errors import LockedError, UnreachableError
 from xcat_ha.interfaces import Runner
 from xcat_ha.models import COMMANDS_LOCK, RUN_DIR, Node, Pair
-from xcat_ha.steps import changes, reads
+from xcat_ha.steps import Command, changes, reads
 
 _OUTWAIT_S = 90
 LOCK_FILE = f"{RUN_DIR}/lock.json"
@@ -176,9 +176,14 @@ class PairLock:
             return True
         if not other.get("id") or node_id not in {node.id for node in self._nodes}:
             return False
-        words = [str(other.get(key, "")) for key in ("boot_id", "pid", "start_ticks")]
-        completed = self._runner.run(node_id, reads("sh", "-c", _ALIVE, "sh", *words, timeout_s=20))
+        completed = self._runner.run(node_id, holder_question(other))
         return completed.ok and completed.stdout.strip() == "dead"
+
+
+def holder_question(content: Mapping[str, object]) -> Command:
+    """Prints ``alive`` or ``dead``, asked on the node that the holder names."""
+    words = [str(content.get(key, "")) for key in ("boot_id", "pid", "start_ticks")]
+    return reads("sh", "-c", _ALIVE, "sh", *words, timeout_s=20)
 
 
 def _content(text: str) -> Mapping[str, object]:

@@ -35,7 +35,7 @@ PAGES = (REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted(DOCS.glo
 
 # A literal that has a call in it, or a line of a code block that is one; then the call itself.
 _PLACE = re.compile(r"``?[^`\n]*xcat-ha [^`\n]*`?`|^ {3,}(?:# |.* -- )?xcat-ha .*$", re.MULTILINE)
-_CALL = re.compile(r"(?:^|[\s`#/(])xcat-ha ([a-z]+(?: [^`\n#\"']*)?)", re.MULTILINE)
+_CALL = re.compile(r"(?:^|[\s`#/(])xcat-ha ([a-z][a-z-]*(?: [^`\n#\"']*)?)", re.MULTILINE)
 
 
 def _text(page: Path) -> str:
