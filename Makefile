@@ -31,10 +31,10 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q -n auto tests/unit
 
 contract: $(STAMP)
-	$(BIN)/pytest -q tests/contract
+	$(BIN)/pytest -q -n auto tests/contract
 
 # The machines of the lab are made with the host's own tools; as root on Debian or Ubuntu the missing ones are installed.
 host-tools:

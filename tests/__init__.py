@@ -1,0 +1,1 @@
+"""Tests: unit, contract, lab (two real nodes), simulators, benchmarks."""

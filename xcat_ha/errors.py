@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every verb; they are part of the public contract (``docs/cli.md``)."""
+    """Exit codes of every verb; they are part of the public contract (``docs/cli.rst``)."""
 
     DONE = 0
     """Done, or everything asked about holds."""

@@ -232,7 +232,12 @@ def mirror(workshop: Workshop, journal: Journal, *, phase: str = "") -> None:
 
     ``phase``: the phase that is about to begin; the mirror counts as half-way through it until it is renewed.
     """
-    text = journal.path.read_text(encoding="ascii", errors="replace")
+    try:
+        text = journal.path.read_text(encoding="ascii", errors="replace") if journal.path.is_file() else ""
+    except OSError:
+        text = ""
+    if not text:
+        return  # a disk that is full or broken must not hide the operation's own end
     if phase:
         facts = {"phase": phase, "step": "not known", "host": "", "state": "started", "detail": "mirrored before its steps began"}
         text += json.dumps({"event": "step", "time": round(workshop.clock.now(), 3), **facts}) + "\n"
@@ -242,19 +247,34 @@ def mirror(workshop: Workshop, journal: Journal, *, phase: str = "") -> None:
             workshop.runner.run(node.id, changes("sh", "-c", _KEEP_MIRROR, "sh", path, stdin=text, timeout_s=20))
 
 
-def run_operation(workshop: Workshop, operation: Operation, journal: Journal, *, done_phases: frozenset[str] = frozenset()) -> Result:
+def run_operation(
+    workshop: Workshop,
+    operation: Operation,
+    journal: Journal,
+    *,
+    observed: PairState | None = None,
+    done_phases: frozenset[str] = frozenset(),
+) -> Result:
     """As :func:`_run_phases`; however it ends, the other node's mirror of the journal says so too."""
     try:
-        return _run_phases(workshop, operation, journal, done_phases=done_phases)
+        return _run_phases(workshop, operation, journal, observed=observed, done_phases=done_phases)
     finally:
         if operation.must_finish:
             mirror(workshop, journal)
 
 
-def _run_phases(workshop: Workshop, operation: Operation, journal: Journal, *, done_phases: frozenset[str] = frozenset()) -> Result:
+def _run_phases(
+    workshop: Workshop,
+    operation: Operation,
+    journal: Journal,
+    *,
+    observed: PairState | None = None,
+    done_phases: frozenset[str] = frozenset(),
+) -> Result:
     """Run the operation's phases and end its journal. The caller holds the lock.
 
-    ``done_phases``: names of phases that an earlier run has completed; they are not run again.
+    ``observed``: the pair, if the caller has just observed it. ``done_phases``: names of phases that an earlier run has completed; they
+    are not run again, except those whose effect a reboot undoes.
 
     Raises:
         XcatHaError: as :func:`~xcat_ha.execution.execute_phase`; the journal's end says so too.
@@ -270,9 +290,9 @@ def _run_phases(workshop: Workshop, operation: Operation, journal: Journal, *, d
     times: list[PhaseTime] = []
     try:
         require(workshop.runner, operation.requires)
-        state = workshop.observe()
+        state = observed or workshop.observe()
         for number, planner in enumerate(operation.phases):
-            if planner.name in done_phases:
+            if planner.name in done_phases and planner.outlives_reboot:
                 continue
             if planner.needs_observation and number > 0:
                 state = workshop.observe()
@@ -345,7 +365,7 @@ def prepared(  # noqa: PLR0913 - everything an operation can ask for, once
             journal = begin_journal(within, operation, given.operation_id)
             journal.write("site", site=cattrs.unstructure(given.site))
             try:
-                return run_operation(within, operation, journal)
+                return run_operation(within, operation, journal, observed=now)
             except XcatHaError:
                 if after_failure is not None:
                     after_failure()

@@ -38,6 +38,7 @@ from xcat_ha.operations import (
     prepared,
     records,
     refuse_if_moved,
+    refuse_if_unfinished,
     run_operation,
     unfinished,
 )
@@ -143,9 +144,12 @@ class ManagedPair:
         state = self._workshop.observe()
         source, target = self._sides(state)
         term = recovery.require_in_step(state, source, target)
-        site = self._site(source)
-        known = self._file_sets(site)
-        chosen = self._chosen(sets, known)
+        if set(sets) == {DATABASE}:
+            site = Site(known=False)  # only file sets depend on what the site table says
+            chosen: tuple[FileSet, ...] = ()
+        else:
+            site = self._site(source)
+            chosen = self._chosen(sets, self._file_sets(site))
         given = self._given("sync", site, chosen, term)
         everything = not sets
         operation = plan_sync(given, source, target, database=everything or DATABASE in sets)
@@ -330,7 +334,8 @@ class ManagedPair:
         operation = self._planned_again(record, given)
         refuse_if_moved(record, term, state)
         workshop = self._workshop.without(_not_needed(record))
-        phases = tuple(planner.plan(state) for planner in operation.phases if planner.name not in done)
+        left = [planner for planner in operation.phases if planner.name not in done or not planner.outlives_reboot]
+        phases = tuple(planner.plan(state) for planner in left)
         plan = Plan(operation=f"resume {record.operation}", summary=operation.summary, phases=phases)
 
         def run() -> Result:
@@ -377,7 +382,8 @@ class ManagedPair:
     # What the verbs share
 
     def _sides(self, state: PairState) -> tuple[Node, Node]:
-        """(primary, standby)."""
+        """(primary, standby). An unfinished operation is named first: it is why nobody may be primary now."""
+        refuse_if_unfinished(state)
         primary = self.pair.node(state.require_primary())
         return primary, self.pair.other(primary.id)
 

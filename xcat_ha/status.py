@@ -301,9 +301,13 @@ def _copy_problems(pair: Pair, standby: NodeState, age_s: float | None) -> list[
     if unknown and standby.role is not Role.UNKNOWN:
         what = f"it is not known whether {', '.join(unknown)} runs on {name}, the standby"
         found.append(Problem(what, "look at systemctl there", unknown=True))
-    if standby.replica.healthy is not True:
+    if standby.replica.role in {ReplicaRole.SOURCE, ReplicaRole.NONE}:
+        found.append(Problem(f"{name} has no copy of the primary's database: {standby.replica.detail}", "xcat-ha sync, or setup"))
+    elif standby.replica.healthy is not True:
         what = f"the copy of the database on {name} is not known to be good: {standby.replica.detail}"
         found.append(Problem(what, "xcat-ha sync", unknown=standby.replica.healthy is None))
+    elif standby.replica.last_good is None:
+        found.append(Problem(f"it is not known of when the copy on {name} is", "xcat-ha sync", unknown=True))
     elif age_s is not None and age_s > pair.sync_database_every_s * _LATE_FACTOR:
         found.append(Problem(f"the copy on {name} is {age_s:.0f} s old", "xcat-ha sync; then look at the scheduled job on the primary"))
     return found

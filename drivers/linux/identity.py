@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 
-from xcat_ha_drivers.linux.reading import IDENTITY_SCRIPT, holding
-
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import Holding, NetworkIdentity
 from xcat_ha.models import IdentityMode, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Check, Command, Completed, Prints, Probe, SaysVerdict, Step, Steps, changes, reads
+from xcat_ha_drivers.linux.reading import IDENTITY_SCRIPT, holding
 
 PROGRAM = "xcat_ha_drivers.linux.node_side"
 TAKE_TIMEOUT_S = 60.0
@@ -27,14 +26,14 @@ class LinuxIdentity(NetworkIdentity):
         if pair.identity.mode is not IdentityMode.SERVICE_ADDRESS:
             raise ConfigError(
                 f"driver linux cannot do identity mode {pair.identity.mode.value!r} yet",
-                where=f"{pair.source}: identity.mode",
+                where=f"{pair.source}: service.mode",
                 hint='use mode = "service-address"; the service address is then the first one xCAT finds, as with "replace"',
             )
         for address in pair.identity.addresses:
             if address.version == 4 and not 2 <= address.network.prefixlen <= 30:
                 raise ConfigError(
                     f"{address} does not name the cluster's network",
-                    where=f"{pair.source}: identity.addresses",
+                    where=f"{pair.source}: service.addresses",
                     hint="give the address with the prefix length of the network the nodes are in, for example 10.77.0.11/16",
                 )
         for node in pair.nodes:
@@ -84,7 +83,10 @@ class LinuxIdentity(NetworkIdentity):
                 why=f"{node.id} must not answer any more at {_listed(identity)}.",
                 host=node.id,
                 done_when=_verdict(
-                    node, f"{node.id} has no service address, and its own", "released", *addresses,
+                    node,
+                    f"{node.id} has no service address, and its own",
+                    "released",
+                    *addresses,
                     hint=f"look at: ip address show (on {node.id}); its own address is {node.address}",
                 ),
                 commands=(_change(node, "drop", *addresses),),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from xcat_ha_drivers.linux.addresses import every, find_link, has_own, parse_links
-from xcat_ha_drivers.linux.boot_files import read_listing, shell_words
-
 from xcat_ha.interfaces import Holding
 from xcat_ha.models import ServiceIdentity
 from xcat_ha.steps import Completed
+from xcat_ha_drivers.linux.addresses import every, find_link, has_own, parse_links
+from xcat_ha_drivers.linux.boot_files import read_listing, shell_words
 
 # Lines that cannot set an address are not even printed: these files hold keys and passwords too.
 IDENTITY_SCRIPT = f"""\

@@ -141,7 +141,7 @@ def _guard(spec: SyncSpec, present: Present, occupied: bool) -> int:  # noqa: FB
             f" and would be deleted ({share_pct:.1f}%, the limit is {spec.max_delete_pct:g}%): {_examples(files)}",
             state=f"nothing was changed on {spec.target}",
             hint=f"if {spec.source} is complete and they really must go, set max_delete_pct = {min(int(share_pct) + 1, 100)}"
-            f" for set {spec.name} for one sync",
+            " below [files] in the configuration for one sync",
         )
     return len(found.deleted)
 

@@ -10,14 +10,13 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from xcat_ha_drivers.rsync.spec import RECEIPTS_DIR, SyncSpec, to_words
-
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import FileSyncer, SetState, SyncState
 from xcat_ha.models import CONFIG_PATH, STATE_DIR, FileSet, Node, Pair
 from xcat_ha.ssh_command import rsh_words
 from xcat_ha.steps import Check, Command, Completed, Effect, Probe, SaysVerdict, Step, Steps, reads
 from xcat_ha.xcat.services import xcatd_is_stopped
+from xcat_ha_drivers.rsync.spec import RECEIPTS_DIR, SyncSpec, to_words
 
 _SET_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _NODES_OWN = (
@@ -48,21 +47,25 @@ class Rsync(FileSyncer):
     same check is asked after a sync, so a sync counts as done only when a dry run proves it, never for its exit status or its receipt
     alone. It costs one pass over both trees (0.6 s for 50,000 files), as a bare rsync with nothing to send does.
 
-    Options: ``timeout_s`` for one set, ``io_timeout_s`` of silence after which a connection counts as broken, ``bandwidth_kib_s``.
+    Options: ``timeout_s`` for one set, ``io_timeout_s`` of silence after which a connection counts as broken, ``bandwidth_kib_s``,
+    and ``max_delete_pct``, which raises the delete guard's limit of every set whose own is lower (to let deletions pass once).
     """
 
-    option_names = frozenset({"timeout_s", "io_timeout_s", "bandwidth_kib_s"})
+    option_names = frozenset({"timeout_s", "io_timeout_s", "bandwidth_kib_s", "max_delete_pct"})
 
     def __init__(self, pair: Pair, options: Mapping[str, object]) -> None:
         """See :class:`~xcat_ha.interfaces.Driver`.
 
         Raises:
-            ConfigError: an option is unknown or no whole number above zero.
+            ConfigError: an option is unknown, no whole number above zero, or no percentage.
         """
         super().__init__(pair, options)
         self._timeout_s = float(self.option("timeout_s", 24 * 3600))
         self._io_timeout_s = self.option("io_timeout_s", 120)
         self._bandwidth_kib_s = self.option("bandwidth_kib_s", 1) if "bandwidth_kib_s" in options else 0
+        self._max_delete_pct = self.option("max_delete_pct", 25) if "max_delete_pct" in options else 0
+        if self._max_delete_pct > 100:
+            raise ConfigError("option 'max_delete_pct' is above 100", where=pair.source, hint="it is a percentage")
 
     def questions(self, node: Node) -> tuple[Command, ...]:
         """See :meth:`Driver.questions`. One: all receipts."""
@@ -138,7 +141,7 @@ class Rsync(FileSyncer):
             excludes=file_set.excludes,
             keep_lines=file_set.keep_lines,
             delete=file_set.delete,
-            max_delete_pct=float(file_set.max_delete_pct),
+            max_delete_pct=float(max(file_set.max_delete_pct, self._max_delete_pct)),
             must_be_mounted=file_set.must_be_mounted,
             numeric_ids=file_set.numeric_ids,
             io_timeout_s=self._io_timeout_s,

@@ -59,8 +59,8 @@ def _put_durably(generation: Generation, xcat_dir: str, changed: list[str], vani
     if changed or vanished or _side_files(directory, wanted):
         write_marker(marker)
         _swap(directory, changed, vanished, list(wanted))
-    write_marker(marker._replace(state=APPLIED))
     write_known(xcat_dir, {name: (look(directory / name), table.sha256) for name, table in wanted.items()})
+    write_marker(marker._replace(state=APPLIED))
 
 
 def _is(path: Path, wanted: Table, known: Known, wait_s: float) -> bool:
@@ -77,11 +77,16 @@ def _is(path: Path, wanted: Table, known: Known, wait_s: float) -> bool:
 def _write_beside(generation: Generation, directory: Path, name: str) -> None:
     table = generation.manifest.tables[name]
     sha256 = copy_durably(
-        generation.path / name, directory / f"{_PREFIX}{name}.tmp", mode=table.mode, uid=table.uid, gid=table.gid,
+        generation.path / name,
+        directory / f"{_PREFIX}{name}.tmp",
+        mode=table.mode,
+        uid=table.uid,
+        gid=table.gid,
     )
     if sha256 != table.sha256:
         raise CopyError(
-            f"{generation.path / name} does not have the checksum its manifest says", state="the database in place is as it was",
+            f"{generation.path / name} does not have the checksum its manifest says",
+            state="the database in place is as it was",
             hint=f"its disk is bad, or somebody wrote there; remove {generation.path} and run it again",
         )
 

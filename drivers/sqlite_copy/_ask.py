@@ -23,8 +23,11 @@ def observation(xcat_dir: str, wait_s: float) -> dict[str, Any]:
         answer["journals"] = [path.name for path in table_paths(xcat_dir) if journal_of(path).exists()]
         answer["generations"] = [path.name for path in generation_paths()]
         last = newest()
-        answer["newest"] = {"name": last.path.name, "source": last.manifest.source, "snapshot_time": last.manifest.snapshot_time,
-                            "id": last.manifest.id} if last else None
+        answer["newest"] = (
+            {"name": last.path.name, "source": last.manifest.source, "snapshot_time": last.manifest.snapshot_time, "id": last.manifest.id}
+            if last
+            else None
+        )
     except CopyError as error:
         answer["error"] = str(error)
     return answer

@@ -128,7 +128,7 @@ def write_all(handle: int, data: bytes) -> None:
     """Write all of ``data``; ``os.write`` may write less (a disk that fills up does so before it refuses)."""
     view = memoryview(data)
     while view:
-        view = view[os.write(handle, view):]
+        view = view[os.write(handle, view) :]
 
 
 def write_durably(path: Path, text: str) -> None:

@@ -67,8 +67,12 @@ def stamp_of(content: str, snapshot_time: float) -> str:
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` durably."""
     document = {
-        "format": FORMAT_VERSION, "id": manifest.id, "source": manifest.source, "snapshot_time": manifest.snapshot_time,
-        "tables": {name: table._asdict() for name, table in sorted(manifest.tables.items())}, "damaged": dict(manifest.damaged),
+        "format": FORMAT_VERSION,
+        "id": manifest.id,
+        "source": manifest.source,
+        "snapshot_time": manifest.snapshot_time,
+        "tables": {name: table._asdict() for name, table in sorted(manifest.tables.items())},
+        "damaged": dict(manifest.damaged),
     }
     with writing_below(directory, "the last good copy is as it was"):
         write_durably(directory / MANIFEST, json.dumps(document, indent=1) + "\n")

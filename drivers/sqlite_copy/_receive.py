@@ -70,7 +70,7 @@ def receive(order: Order, lock: int) -> Manifest:
     if found.kind == "own" and not order.over_own:
         raise CopyError(
             f"the tables in {order.xcat_dir} are this node's own, not a copy of {order.source}'s",
-            hint="if they may be discarded: xcat-ha rejoin (it saves them first)",
+            hint="if they may be discarded: xcat-ha setup (it saves them first)",
         )
     good = newest()
     untouched = f"the last good copy ({good.path.name if good else 'none yet'}) is as it was"
@@ -108,7 +108,12 @@ def _fetch(order: Order, incoming: Path, good: Generation | None, lock: int, unt
     argv += ["-e", order.rsh] if order.rsh else []
     argv += [f"--link-dest={good.path.resolve()}"] if good else []
     done = subprocess.run(  # the argv holds no input of a stranger: addresses and paths are the configuration's
-        [*argv, order.address, f"{incoming}/"], stderr=subprocess.PIPE, pass_fds=(lock,), check=False, text=True, errors="replace",
+        [*argv, order.address, f"{incoming}/"],
+        stderr=subprocess.PIPE,
+        pass_fds=(lock,),
+        check=False,
+        text=True,
+        errors="replace",
     )
     if done.returncode == 0:
         return
@@ -116,7 +121,8 @@ def _fetch(order: Order, incoming: Path, good: Generation | None, lock: int, unt
     if "No space left on device" in said or "Disk quota exceeded" in said:
         raise no_room(incoming, untouched, "the disk is full")
     raise CopyError(
-        f"rsync from {order.source} ended with {done.returncode} ({said[:150]})", state=untouched,
+        f"rsync from {order.source} ended with {done.returncode} ({said[:150]})",
+        state=untouched,
         hint=f"try: ssh to {order.source} with xcat-ha's key; is rsync installed on both nodes?",
     )
 
@@ -146,9 +152,9 @@ def _verify_one(path: Path, manifest: Manifest, good: Generation | None) -> None
             f"{path.name} arrived with another checksum than its manifest says",
             hint=f"run it again; if it stays so, remove the outgoing directory on {manifest.source}",
         )
-    if not _is_linked(path, good):  # a linked file was proven when it came, and its checksum has just been compared
+    if not _is_linked(path, good):  # a linked file was proven and made durable when it came; its checksum has just been compared
         prove(path, path)
-    sync_file(path)
+        sync_file(path)
 
 
 def _is_linked(path: Path, good: Generation | None) -> bool:
@@ -163,7 +169,8 @@ def _guard_vanished(order: Order, manifest: Manifest, untouched: str) -> None:
     vanished = sorted(present - set(manifest.tables))
     if len(vanished) > max(MAX_VANISHED_ALWAYS, MAX_VANISHED_SHARE * len(present)):
         raise CopyError(
-            f"{len(vanished)} of {len(present)} tables are gone on {order.source} ({', '.join(vanished[:3])} ...)", state=untouched,
+            f"{len(vanished)} of {len(present)} tables are gone on {order.source} ({', '.join(vanished[:3])} ...)",
+            state=untouched,
             hint=f"look at {order.xcat_dir} there; if it is right, seed this node anew",
         )
 

@@ -55,4 +55,3 @@ def _has_node_recovered(path: Path, name: str, wait_s: float) -> bool:
                 return bool(connection.execute(_RECORD, (name,)).fetchone()[0])
             finally:
                 connection.close()
-

@@ -39,10 +39,14 @@ def worded(path: Path, state: str = "nothing was changed") -> Iterator[None]:
             raise BusyError(f"{path} is locked by another process", state=state, hint=f"find it with: fuser -v {path}") from error
         if name.startswith("SQLITE_READONLY"):
             raise HotJournalError(
-                f"{path} has a hot journal: a writer died within a transaction", state=state, hint="the next snapshot rolls it back",
+                f"{path} has a hot journal: a writer died within a transaction",
+                state=state,
+                hint="the next snapshot rolls it back",
             ) from error
         raise CopyError(
-            f"{path} is damaged or unreadable ({error})", state=state, hint=f"look at it: sqlite3 {path} 'PRAGMA integrity_check'",
+            f"{path} is damaged or unreadable ({error})",
+            state=state,
+            hint=f"look at it: sqlite3 {path} 'PRAGMA integrity_check'",
         ) from error
 
 

@@ -59,7 +59,8 @@ def require_sqlite(xcat_dir: str) -> None:
         )
     if Path(os.path.normpath(directory)) != Path(os.path.normpath(xcat_dir)):
         raise CopyError(
-            f"xCAT keeps its tables in {directory}, the configuration says {xcat_dir}", hint=f"set xcat_dir to {directory}",
+            f"xCAT keeps its tables in {directory}, the configuration says {xcat_dir}",
+            hint=f"set xcat_dir to {directory}",
         )
 
 

@@ -53,8 +53,14 @@ class SqliteCopy(ReplicationBackend):
 
     def _program(self, node: Node, verb: str, *words: str) -> tuple[str, ...]:
         return (
-            node.python, "-m", NODE_SIDE, verb,
-            f"--node={node.id}", f"--xcat-dir={self.pair.xcat_dir}", f"--wait-s={self.lock_wait_s}", *words,
+            node.python,
+            "-m",
+            NODE_SIDE,
+            verb,
+            f"--node={node.id}",
+            f"--xcat-dir={self.pair.xcat_dir}",
+            f"--wait-s={self.lock_wait_s}",
+            *words,
         )
 
     def _ask(self, node: Node, verb: str, *words: str) -> Probe:
@@ -159,8 +165,13 @@ class SqliteCopy(ReplicationBackend):
     def _receive(self, source: Node, target: Node, *words: str, only_if: tuple[Check, ...] = (), ask: tuple[str, ...] = ()) -> Step:
         address = f"[{source.address}]" if ":" in source.address else source.address
         argv = self._program(
-            target, "receive", f"--source={source.id}", f"--address=root@{address}:{OUTGOING}/current/", f"--rsh={rsh_words(source)}",
-            f"--keep={self.keep}", *words,
+            target,
+            "receive",
+            f"--source={source.id}",
+            f"--address=root@{address}:{OUTGOING}/current/",
+            f"--rsh={rsh_words(source)}",
+            f"--keep={self.keep}",
+            *words,
         )
         return Step(
             name="receive-database",
@@ -219,7 +230,9 @@ class SqliteCopy(ReplicationBackend):
             host=node.id,
             only_if=(xcatd_is_stopped(node),),
             done_when=self._says(
-                node, f"the tables on {node.id} are its own, whole and writable", "is-promoted",
+                node,
+                f"the tables on {node.id} are its own, whole and writable",
+                "is-promoted",
                 hint=f"seed {node.id}, or restore a generation by hand",
             ),
             commands=(self._do(node, "promote"),),
@@ -253,13 +266,19 @@ def _state(answer: Mapping[str, Any]) -> ReplicaState:
         newest = answer["newest"]
         half = f"generation {newest['name']} of {newest['source']} is {'half in place' if kind == 'half' else 'complete but not in place'}"
         return ReplicaState(
-            role=ReplicaRole.COPY, healthy=False, last_good=float(newest["snapshot_time"]), generation=str(newest["id"]),
+            role=ReplicaRole.COPY,
+            healthy=False,
+            last_good=float(newest["snapshot_time"]),
+            generation=str(newest["id"]),
             detail=f"{half}; run it again (a promotion repairs it too)",
         )
     if kind == "copy" and not answer["xcatd"]:
         origin = "copied from" if marker["state"] == "applied" else "handed over to"
         return ReplicaState(
-            role=ReplicaRole.COPY, healthy=True, last_good=float(marker["snapshot_time"]), generation=str(marker["id"]),
+            role=ReplicaRole.COPY,
+            healthy=True,
+            last_good=float(marker["snapshot_time"]),
+            generation=str(marker["id"]),
             detail=f"{answer['tables']} tables, {origin} {marker['peer']}",
         )
     return ReplicaState(role=ReplicaRole.SOURCE, healthy=not trouble, detail=trouble or _own_detail(answer, kind))

@@ -118,7 +118,14 @@ def _receive(given: Given) -> str:
     from xcat_ha_drivers.sqlite_copy._receive import Order, receive
 
     order = Order(
-        given.node, given.source, given.xcat_dir, given.address, given.rsh, given.keep, over_own=given.over_own, wait_s=given.wait_s,
+        given.node,
+        given.source,
+        given.xcat_dir,
+        given.address,
+        given.rsh,
+        given.keep,
+        over_own=given.over_own,
+        wait_s=given.wait_s,
     )
     with locked(LOCK_WAIT_S) as lock:
         manifest = receive(order, lock)

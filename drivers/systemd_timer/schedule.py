@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from xcat_ha_drivers.systemd_timer.unit_files import PREFIX, why_unusable
-
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import Job, JobState, Schedule, ScheduleState
 from xcat_ha.models import Node, Pair
 from xcat_ha.steps import Check, Command, Completed, Probe, SaysVerdict, Step, Steps, changes, reads
+from xcat_ha_drivers.systemd_timer.unit_files import PREFIX, why_unusable
 
 PROGRAM = "xcat_ha_drivers.systemd_timer.node_side"
 DEFAULT_WAIT_S = 900

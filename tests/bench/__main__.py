@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 3
     print(shown(rows))
+    print(f"({os.cpu_count()} cores, load average {os.getloadavg()[1]:.1f} in the last five minutes; only ratios mean anything)")
     if given.json:
         data = [dataclasses.asdict(row) | {"ratio": row.ratio, "met": row.met} for row in rows]
         given.json.write_text(json.dumps(data, indent=1), encoding="utf-8")

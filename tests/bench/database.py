@@ -25,12 +25,12 @@ def multiply(directory: Path, times: int) -> int:
     for path in sorted(directory.glob("*.sqlite")):
         with contextlib.closing(sqlite3.connect(path)) as table:
             columns = [row[1] for row in table.execute(f'PRAGMA table_info("{path.stem}")')]
-            (rows,) = table.execute(f'SELECT count(*) FROM "{path.stem}"').fetchone() if columns else (0,)  # noqa: S608 - our own files' names
+            (rows,) = table.execute(f'SELECT count(*) FROM "{path.stem}"').fetchone() if columns else (0,)
             if not columns or columns[0] != "node" or rows < 1000:
                 continue
             rest = ", ".join(f'"{name}"' for name in columns[1:])
             for number in range(1, times):
-                rows_of_old = f'SELECT "node" || ?, {rest} FROM "{path.stem}" WHERE "node" NOT LIKE ?'  # noqa: S608 - likewise
+                rows_of_old = f'SELECT "node" || ?, {rest} FROM "{path.stem}" WHERE "node" NOT LIKE ?'
                 table.execute(f'INSERT INTO "{path.stem}" ("node", {rest}) {rows_of_old}', (f"-x{number}", "%-x%"))
             table.commit()
             if path.stem == "nodelist":

@@ -1,9 +1,10 @@
-from __future__ import annotations
+"""The driver ``linux`` keeps its interface's promises on the simulated pair."""
 
-from xcat_ha_drivers.linux import LinuxIdentity
+from __future__ import annotations
 
 from xcat_ha.models import IdentityMode, Pair
 from xcat_ha.testing import IdentityContract
+from xcat_ha_drivers.linux import LinuxIdentity
 
 
 class TestLinuxIdentity(IdentityContract):

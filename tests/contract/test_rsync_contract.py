@@ -1,9 +1,10 @@
-from __future__ import annotations
+"""The driver ``rsync`` keeps its interface's promises on the simulated pair."""
 
-from xcat_ha_drivers.rsync import Rsync
+from __future__ import annotations
 
 from xcat_ha.models import Pair
 from xcat_ha.testing import FileSyncerContract
+from xcat_ha_drivers.rsync import Rsync
 
 
 class TestRsync(FileSyncerContract):

@@ -1,9 +1,10 @@
-from __future__ import annotations
+"""The driver ``systemd`` keeps its interface's promises on the simulated pair."""
 
-from xcat_ha_drivers.systemd import Systemd
+from __future__ import annotations
 
 from xcat_ha.models import Pair
 from xcat_ha.testing import ServiceControlContract
+from xcat_ha_drivers.systemd import Systemd
 
 
 class TestSystemd(ServiceControlContract):

@@ -1,9 +1,10 @@
-from __future__ import annotations
+"""The driver ``systemd-timer`` keeps its interface's promises on the simulated pair."""
 
-from xcat_ha_drivers.systemd_timer import SystemdTimer
+from __future__ import annotations
 
 from xcat_ha.models import Pair
 from xcat_ha.testing import ScheduleContract, Site
+from xcat_ha_drivers.systemd_timer import SystemdTimer
 
 
 class TestSystemdTimer(ScheduleContract):

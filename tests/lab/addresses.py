@@ -70,11 +70,7 @@ def changes(events: Sequence[AddressEvent], address: str) -> list[Change]:
 
     An address under duplicate address detection is not held; a failed one is not held any more.
     """
-    return [
-        Change(event.time_s, event.node, event.added and event.usable)
-        for event in events
-        if event.address == address
-    ]
+    return [Change(event.time_s, event.node, event.added and event.usable) for event in events if event.address == address]
 
 
 class AddressRecorder:
@@ -101,9 +97,7 @@ class AddressRecorder:
     def attach(self, node_id: str, *, timeout_s: float = 10.0) -> None:
         """Record a node that is on or being switched on; what it has now counts from now."""
         namespace = self._lab.network.node_ns(node_id)
-        wait_until(
-            Path("/run/netns", namespace).exists, timeout_s=timeout_s, what=f"{node_id} to be on"
-        )
+        wait_until(Path("/run/netns", namespace).exists, timeout_s=timeout_s, what=f"{node_id} to be on")
         output = Path(self._output.name, f"{len(self._monitors)}-{node_id}")
         command = ["ip", "-n", namespace, "-tshort", "monitor", "address"]
         with output.open("wb") as file:
@@ -119,10 +113,7 @@ class AddressRecorder:
         wait_until(lambda: _listens(monitor), timeout_s=timeout_s, what=f"the monitor of {node_id}")
         now_s = time.time()
         held = run(["ip", "-n", namespace, "-j", "address"]).stdout
-        self._snapshots += [
-            AddressEvent(now_s, node_id, added=True, address=address)
-            for address in sorted(parse_addresses(held))
-        ]
+        self._snapshots += [AddressEvent(now_s, node_id, added=True, address=address) for address in sorted(parse_addresses(held))]
 
     def stop(self) -> None:
         """End the recording; the results stay."""

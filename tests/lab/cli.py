@@ -40,9 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m tests.lab", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(
-        name: str, action: Callable[[argparse.Namespace], int], about: str
-    ) -> argparse.ArgumentParser:
+    def add(name: str, action: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=about)
         command.set_defaults(action=action)
         return command

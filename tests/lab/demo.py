@@ -91,10 +91,11 @@ class Demo:
             time.sleep(2)
         self.claim("longest time without an answer of xCAT on the service address", True, f"{reader.longest_silence_s():.1f} s")
         missing = writer.missing()
-        self.claim("every record acknowledged to the writer is there", not missing, f"{len(writer.acknowledged)} written, {len(missing)} lost")
-        self._look(new, old, prefix)
+        figure = f"{len(writer.acknowledged)} written, {len(missing)} lost"
+        self.claim("every record acknowledged to the writer is there", not missing, figure)
+        self._look(new, old)
 
-    def _look(self, new: str, old: str, prefix: str) -> None:
+    def _look(self, new: str, old: str) -> None:
         here, there = self.lab.node(new), self.lab.node(old)
         listed = ask_service(self.lab, "/opt/xcat/bin/lsdef", "-t", "node", "-s").stdout.splitlines()
         real = [line for line in listed if line.strip() and not line.startswith(("wa", "wb"))]

@@ -115,7 +115,4 @@ def _sha256(path: Path) -> str:
 
 
 def _xattrs(path: Path) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name, os.getxattr(path, name, follow_symlinks=False).hex())
-        for name in sorted(os.listxattr(path, follow_symlinks=False))
-    )
+    return tuple((name, os.getxattr(path, name, follow_symlinks=False).hex()) for name in sorted(os.listxattr(path, follow_symlinks=False)))

@@ -201,9 +201,7 @@ class Lab:
         env: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run a command of the nodes' trees on the client machine; errors as Node.run()."""
-        return self.observer_chroot().run(
-            argv, input=input, timeout_s=timeout_s, check=check, env=env
-        )
+        return self.observer_chroot().run(argv, input=input, timeout_s=timeout_s, check=check, env=env)
 
     # ---- private
 

@@ -87,9 +87,7 @@ def _digest(key: str, base: Path, below: Sequence[Layer]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _build(
-    path: Path, build: Callable[[Chroot], None], lower: Sequence[Path], binds: Sequence[str]
-) -> None:
+def _build(path: Path, build: Callable[[Chroot], None], lower: Sequence[Path], binds: Sequence[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # We hold the lock, so whatever else is under construction has been given up.
     for stale in path.parent.glob(".building-*"):

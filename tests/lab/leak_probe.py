@@ -35,9 +35,7 @@ _LOOK_EVERY_S: Final = 0.25
 _LOOK_OFTEN_S: Final = 0.02
 
 
-def leaks_in(
-    cmdline: bytes, environ: bytes, secrets: Mapping[str, bytes]
-) -> Iterator[tuple[str, str]]:
+def leaks_in(cmdline: bytes, environ: bytes, secrets: Mapping[str, bytes]) -> Iterator[tuple[str, str]]:
     """Label and place of the secrets in the texts of /proc/PID/cmdline and /proc/PID/environ."""
     for label, value in secrets.items():
         if value in cmdline:
@@ -73,9 +71,7 @@ class Gate:
         if identity in self._marked:
             return
         mask = ctypes.c_uint64(_FAN_OPEN_PERM)
-        failed = self._libc.fanotify_mark(
-            self.descriptor, _FAN_MARK_ADD, mask, _AT_FDCWD, os.fsencode(path)
-        )
+        failed = self._libc.fanotify_mark(self.descriptor, _FAN_MARK_ADD, mask, _AT_FDCWD, os.fsencode(path))
         if failed:
             raise OSError(ctypes.get_errno(), "fanotify_mark", path)
         self._marked.add(identity)
@@ -93,9 +89,7 @@ class Gate:
 class Probe:
     """Looks at processes and reports each secret of each process once."""
 
-    def __init__(
-        self, secrets: Mapping[str, bytes], leave_out: frozenset[int], gate: Gate | None
-    ) -> None:
+    def __init__(self, secrets: Mapping[str, bytes], leave_out: frozenset[int], gate: Gate | None) -> None:
         self._secrets = secrets
         self._leave_out = leave_out
         self._gate = gate

@@ -99,9 +99,7 @@ class Node:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a command in the node as root, in a process group of its own (see stop_group)."""
-        return subprocess.Popen(
-            self.argv(argv, env), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
-        )
+        return subprocess.Popen(self.argv(argv, env), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
 
     # ---- power
 
@@ -157,9 +155,7 @@ class Node:
         """An orderly reboot, as "systemctl reboot" in the node; returns when it is up again."""
         before = self.init
         self.run(["systemctl", "reboot"], check=False)
-        wait_until(
-            lambda: self.init not in (None, before), timeout_s=timeout_s, what=f"{self.id}: reboot"
-        )
+        wait_until(lambda: self.init not in (None, before), timeout_s=timeout_s, what=f"{self.id}: reboot")
         self.wait_ready()
 
     def reset(self) -> None:

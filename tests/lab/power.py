@@ -59,9 +59,7 @@ def supply(text: str) -> int:
     return max(status, 0)
 
 
-def _node_argv(
-    spec: NodeSpec, network: Network, disk: Disk, cgroups: CgroupTree, files: NodeFiles
-) -> list[str]:
+def _node_argv(spec: NodeSpec, network: Network, disk: Disk, cgroups: CgroupTree, files: NodeFiles) -> list[str]:
     enter_network = ["ip", "netns", "exec", network.node_ns(spec.id)]
     namespaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", "--fork"]
     init = [str(HERE / "node_init.sh"), str(files.init), disk.options, str(disk.mount_point)]

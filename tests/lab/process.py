@@ -102,19 +102,13 @@ def run(
             out, err = process.communicate(data, timeout=timeout_s)
         except subprocess.TimeoutExpired as late:
             kill_group(process)
-            raise CommandTimedOutError(
-                f"no end after {timeout_s:g} s: {shlex.join(argv)}{_tail(late.stderr)}"
-            ) from None
+            raise CommandTimedOutError(f"no end after {timeout_s:g} s: {shlex.join(argv)}{_tail(late.stderr)}") from None
         except BaseException:
             kill_group(process)
             raise
-    done = Completed(
-        tuple(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
-    )
+    done = Completed(tuple(argv), process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     if check and done.returncode != 0:
-        raise CommandFailedError(
-            f"exit status {done.returncode}: {shlex.join(argv)}{_tail(err or out)}"
-        )
+        raise CommandFailedError(f"exit status {done.returncode}: {shlex.join(argv)}{_tail(err or out)}")
     return done
 
 
@@ -142,9 +136,7 @@ def reap() -> None:
     _children[:] = [child for child in _children if child.poll() is None]
 
 
-def wait_until(
-    condition: Callable[[], bool], *, timeout_s: float, what: str, interval_s: float = 0.05
-) -> None:
+def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str, interval_s: float = 0.05) -> None:
     """Poll ``condition`` until it is true; CommandTimedOutError, naming ``what``, after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     while not condition():

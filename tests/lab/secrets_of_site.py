@@ -11,7 +11,8 @@ from tests.lab.product import REPOSITORY
 
 _DATA = REPOSITORY / "tests/data/sqlite"
 # Where the product writes: its journals, its state, the system's log. The copies of the database hold secrets by nature.
-_READABLE = "cat /var/lib/xcat-ha/journal/* /var/lib/xcat-ha/files/* /run/xcat-ha/*.json 2>/dev/null; journalctl --no-pager -o cat 2>/dev/null"
+_FILES = "/var/lib/xcat-ha/journal/* /var/lib/xcat-ha/files/* /run/xcat-ha/*.json"
+_READABLE = f"cat {_FILES} 2>/dev/null; journalctl --no-pager -o cat 2>/dev/null"
 
 
 def secrets_of(lab: Lab) -> Mapping[str, str]:

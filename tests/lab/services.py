@@ -22,9 +22,7 @@ Probe = Callable[[Node], bool]
 def listening_ports(text: str) -> frozenset[int]:
     """The ports listened on, from the text of /proc/PID/net/tcp or tcp6."""
     fields = (line.split() for line in text.splitlines()[1:])
-    return frozenset(
-        int(one[1].rpartition(":")[2], 16) for one in fields if len(one) > 3 and one[3] == _LISTEN
-    )
+    return frozenset(int(one[1].rpartition(":")[2], 16) for one in fields if len(one) > 3 and one[3] == _LISTEN)
 
 
 def port_probe(port: int) -> Probe:
@@ -37,9 +35,7 @@ def port_probe(port: int) -> Probe:
         # A node that goes off in between has no ports.
         with contextlib.suppress(OSError):
             directory = Path(f"/proc/{init.pid}/net")
-            return any(
-                port in listening_ports((directory / name).read_text()) for name in ("tcp", "tcp6")
-            )
+            return any(port in listening_ports((directory / name).read_text()) for name in ("tcp", "tcp6"))
         return False
 
     return listens

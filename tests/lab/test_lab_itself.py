@@ -260,9 +260,7 @@ def test_layers_are_cached_and_pruned_and_a_failed_one_leaves_nothing(
     try:
         first = build_layer("lab-test", "1", write_key("1"), settings=lab_settings)
         assert build_layer("lab-test", "1", fail, settings=lab_settings) == first
-        upper = build_layer(
-            "lab-test-up", "1", write_key("up"), below=[first], settings=lab_settings
-        )
+        upper = build_layer("lab-test-up", "1", write_key("up"), below=[first], settings=lab_settings)
         assert [(tree / "opt/key").read_text() for tree in upper.trees] == ["up", "1"]
         second = build_layer("lab-test", "2", write_key("2"), settings=lab_settings)
         assert not first.path.exists()

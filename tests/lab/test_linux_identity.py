@@ -14,11 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import xcat_ha_drivers
 from attrs import evolve
-from xcat_ha_drivers.linux import LinuxIdentity
-from xcat_ha_drivers.linux.addresses import Held, every, parse_links
 
+import xcat_ha_drivers
 from tests.lab import CommandTimedOutError, Lab, stop_group
 from xcat_ha.errors import StepFailedError
 from xcat_ha.execution import execute_steps, judge
@@ -26,6 +24,8 @@ from xcat_ha.interfaces import Holding, OutputSink, Runner
 from xcat_ha.models import DriverChoice, Node, Pair, ServiceIdentity
 from xcat_ha.runners.recording import RecordingRunner
 from xcat_ha.steps import Command, Completed, Trouble, Verdict
+from xcat_ha_drivers.linux import LinuxIdentity
+from xcat_ha_drivers.linux.addresses import Held, every, parse_links
 
 NODES = (
     Node(id="mna", name="mna", address="10.77.0.21", interface="en1"),
@@ -47,9 +47,7 @@ class LabRunner(Runner):
         del on_output
         argv = tuple(str(word) for word in command.argv)
         try:
-            done = self.lab.node(host).run(
-                argv, input=command.stdin, timeout_s=command.timeout_s, check=False
-            )
+            done = self.lab.node(host).run(argv, input=command.stdin, timeout_s=command.timeout_s, check=False)
         except CommandTimedOutError:
             return Completed(argv, None, trouble=Trouble.TIMED_OUT)
         return Completed(argv, done.returncode, done.stdout, done.stderr)
@@ -106,17 +104,10 @@ class Stage:
 
     def inet(self, node: Node) -> list[str]:
         """IPv4 addresses of ``en1`` in the order of ``ip addr``."""
-        return [
-            str(entry.address)
-            for entry in self.held(node)
-            if entry.device == "en1" and entry.address.version == 4
-        ]
+        return [str(entry.address) for entry in self.held(node) if entry.device == "en1" and entry.address.version == 4]
 
     def own_is_primary(self, node: Node) -> bool:
-        return any(
-            str(entry.address.ip) == node.address and "secondary" not in entry.flags
-            for entry in self.held(node)
-        )
+        return any(str(entry.address.ip) == node.address and "secondary" not in entry.flags for entry in self.held(node))
 
 
 @pytest.fixture
@@ -145,31 +136,18 @@ def pinging(lab: Lab, address: str) -> Iterator[list[float]]:
         os.killpg(process.pid, signal.SIGINT)
         text = process.communicate(timeout=10)[0].decode()
         stop_group(process)
-    times = [
-        float(line.split("]")[0][1:])
-        for line in text.splitlines()
-        if line.startswith("[") and " bytes from " in line
-    ]
-    silences += [
-        after - before
-        for before, after in pairwise(times)
-        if after - before > 0.15
-    ]
+    times = [float(line.split("]")[0][1:]) for line in text.splitlines() if line.startswith("[") and " bytes from " in line]
+    silences += [after - before for before, after in pairwise(times) if after - before > 0.15]
 
 
 def test_service_address_is_the_first_inet_line_and_own_address_stays_what_it_was(
     stage: Stage,
 ) -> None:
-    before = stage.sh(
-        MNA, "ip route show; ip route get 10.77.0.22; ip route get 8.8.8.8", check=False
-    )
+    before = stage.sh(MNA, "ip route show; ip route get 10.77.0.22; ip route get 8.8.8.8", check=False)
     stage.acquire(MNA)
     assert stage.inet(MNA) == ["10.77.0.11/15", "10.77.0.21/16"]
     assert stage.own_is_primary(MNA)
-    assert (
-        stage.sh(MNA, "ip route show; ip route get 10.77.0.22; ip route get 8.8.8.8", check=False)
-        == before
-    )
+    assert stage.sh(MNA, "ip route show; ip route get 10.77.0.22; ip route get 8.8.8.8", check=False) == before
     assert "src 10.77.0.11" in stage.sh(MNA, "ip route get 10.77.0.11")
     assert stage.sh(MNA, "hostname").strip() == "mn1"
     assert stage.sh(MNA, "cat /etc/hostname").strip() == "mna"
@@ -352,9 +330,7 @@ def test_reboot_leaves_nothing_of_the_role(dual: Stage) -> None:
 def test_killed_between_taking_and_announcing_it_announces_when_run_again(stage: Stage) -> None:
     stage.acquire(MNA)
     stage.sh(MNA, "rm /run/xcat-ha/linux-announced.json")
-    listening = stage.lab.observer_popen(
-        ["timeout", "3", "tcpdump", "-lni", "br0", "-c", "1", "arp and arp[14:4] = 0x0a4d000b"]
-    )
+    listening = stage.lab.observer_popen(["timeout", "3", "tcpdump", "-lni", "br0", "-c", "1", "arp and arp[14:4] = 0x0a4d000b"])
     time.sleep(1)
     stage.acquire(MNA)
     assert b"10.77.0.11" in listening.communicate(timeout=10)[0]

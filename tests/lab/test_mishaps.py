@@ -11,6 +11,7 @@ import pytest
 from tests.lab import Lab, Node
 from tests.lab.conftest import Nodes
 from tests.lab.losses import await_guard
+from tests.lab.process import wait_until
 from tests.lab.product import SERVICE_ADDRESS, ask_service, host_key_fingerprint, layers, make_client, start_site, xcat_ha
 
 pytestmark = pytest.mark.lab
@@ -144,6 +145,29 @@ def test_kill_9_in_a_hand_over_and_resume(site: Lab) -> None:
     resumed = xcat_ha(operator, "resume", "--yes", check=False)
     assert resumed.returncode == DONE, resumed.stderr
     assert "master=10.77.0.11" in ask_service(site, "/opt/xcat/bin/lsdef", "-t", "site", "-i", "master", "-c").stdout
+
+
+def test_the_operator_is_logged_in_over_the_address_that_moves(site: Lab) -> None:
+    """His session ends in the middle; the operation must not."""
+    primary = "mna" if f" {SERVICE_ADDRESS}/" in site.node("mna").run(("ip", "-o", "addr")).stdout else "mnb"
+    old, new = site.node(primary), site.node("mnb" if primary == "mna" else "mna")
+    before = xcat_ha(new, "history").stdout.count("failover  done")
+    public = old.run(("cat", "/root/.ssh/id_rsa.pub")).stdout
+    old.run(("sh", "-c", "cat >> /root/.ssh/authorized_keys"), input=public)
+    client = site.observer_chroot()
+    client.run(("sh", "-c", "umask 077; cat > /root/operator"), input=old.run(("cat", "/root/.ssh/id_rsa")).stdout)
+    host_key = old.run(("cat", "/etc/ssh/ssh_host_ed25519_key.pub")).stdout.split()
+    client.run(("sh", "-c", "cat > /root/known"), input=f"{SERVICE_ADDRESS} {host_key[0]} {host_key[1]}\n")
+    options = ("-o", "UserKnownHostsFile=/root/known", "-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=2", "-i", "/root/operator")
+    session = client.run(("ssh", "-tt", *options, f"root@{SERVICE_ADDRESS}", "xcat-ha failover --yes"), check=False, timeout_s=120)
+    assert session.returncode == 255, session.stdout[-500:]
+
+    def ended() -> bool:
+        return xcat_ha(new, "history", check=False).stdout.count("failover  done") > before
+
+    wait_until(ended, timeout_s=90, what="the hand-over to end without its operator")
+    assert f" {SERVICE_ADDRESS}/" in new.run(("ip", "-o", "addr")).stdout
+    assert xcat_ha(new, "status", check=False).returncode == DONE
 
 
 def test_power_of_the_source_is_cut_during_sync(site: Lab) -> None:

@@ -35,12 +35,13 @@ def mnb(site: Lab) -> Node:
 
 def kill_in_phase(operator: Node, verb: tuple[str, ...], phase: str) -> None:
     """Start the verb, and end its program with SIGKILL as soon as its journal says that the phase has begun."""
+    journals = operator.root / "var/lib/xcat-ha/journal"
+    before = set(journals.glob("*.jsonl"))
     started = operator.popen(("sh", "-c", 'echo $$ > /run/killed.pid; exec /opt/xcat-ha/bin/xcat-ha "$@"', "sh", *verb))
     deadline = time.monotonic() + 120
-    journals = operator.root / "var/lib/xcat-ha/journal"
     wanted = f'"name": "{phase}"'
     while time.monotonic() < deadline:
-        newest = sorted(journals.glob(f"*-{verb[0]}-*.jsonl"))[-1:]
+        newest = [path for path in journals.glob(f"*-{verb[0]}-*.jsonl") if path not in before]
         lines = newest[0].read_text().splitlines() if newest else []
         if any('"event": "phase"' in line and wanted in line for line in lines) and started.poll() is None:
             break

@@ -205,5 +205,3 @@ def test_drivers_lists_what_is_installed(mna: Node) -> None:
     names = {driver["name"] for driver in answer["drivers"]}
     assert {"sqlite-copy", "rsync", "linux", "systemd", "systemd-timer"} <= names
     assert not [driver for driver in answer["drivers"] if driver["problem"]]
-
-

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import statistics
 import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import xcat_ha_drivers
 from attrs import evolve
-from xcat_ha_drivers.rsync import Rsync
 
+import xcat_ha_drivers
 from tests.lab import CommandTimedOutError, Lab, stop_group
 from tests.lab.files import compare_trees
 from xcat_ha.errors import StepFailedError, UnknownStateError
@@ -23,9 +19,9 @@ from xcat_ha.execution import execute_steps
 from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.models import SSH_DIR, DriverChoice, FileSet, Node, Pair, ServiceIdentity
 from xcat_ha.runners.recording import RecordingRunner
-from xcat_ha.ssh_command import rsh_words
 from xcat_ha.steps import Command, Completed, Trouble
 from xcat_ha.xcat.file_sets import standard_file_sets
+from xcat_ha_drivers.rsync import Rsync
 
 MNA = Node(id="mna", name="mna", address="10.77.0.21", interface="en1")
 MNB = Node(id="mnb", name="mnb", address="10.77.0.22", interface="en1")
@@ -51,15 +47,6 @@ mkdir -p /home/conserver/.xcat /etc/xcat/ca/private /root/.xcat
 echo k > /home/conserver/.xcat/client-key.pem; chmod 600 /home/conserver/.xcat/client-key.pem; chown -R conserver /home/conserver
 echo 1 > /etc/xcat/ca/serial; chmod 700 /etc/xcat/ca/private; touch /etc/xcat/site.sqlite
 echo key > /root/.ssh/id_rsa; chmod 600 /root/.ssh/id_rsa
-"""
-MAKE_TREE = r"""
-import os, sys
-top, count = sys.argv[1], int(sys.argv[2])
-for number in range(count):
-    directory = f"{top}/d{number // 1000:03d}/s{number // 100 % 10}"
-    os.makedirs(directory, exist_ok=True)
-    with open(f"{directory}/f{number}", "wb") as file:
-        file.write(os.urandom(1000 + number % 7000))
 """
 
 
@@ -264,34 +251,3 @@ def test_hosts_file_of_real_machines(stage: Stage) -> None:
     count = len(stage.runner.changes)
     stage.sync(hosts)
     assert len(stage.runner.changes) == count
-
-
-def test_what_50000_files_cost(stage: Stage) -> None:
-    """Against rsync itself, with the flags this driver uses, over the same ssh."""
-    for node in (MNA, MNB):
-        stage.lab.node(node.id).tmpfs("/install", 1 << 30)
-    stage.python(MNA, MAKE_TREE, "/install", "50000")
-    bare = f"rsync -aHAX --numeric-ids --delete -e '{rsh_words(MNB)}' /install/ root@{MNB.address}:/install/"
-
-    def seconds(action: object) -> float:
-        began = time.monotonic()
-        action() if callable(action) else stage.sh(MNA, str(action))
-        return time.monotonic() - began
-
-    def emptied() -> None:
-        stage.sh(MNB, "rm -rf /install/* /var/lib/xcat-ha")
-
-    first: dict[str, list[float]] = {"bare": [], "ours": []}
-    again: dict[str, list[float]] = {"bare": [], "ours": []}
-    for _ in range(3):
-        emptied()
-        first["bare"].append(seconds(bare))
-        emptied()
-        first["ours"].append(seconds(lambda: stage.sync(INSTALL)))
-        for _ in range(3):
-            again["bare"].append(seconds(bare))
-            again["ours"].append(seconds(lambda: stage.sync(INSTALL)))
-    figures = {"first": first, "again": again}
-    ratios = {name: statistics.median(times["ours"]) / statistics.median(times["bare"]) for name, times in figures.items()}
-    print(json.dumps({"first_s": first, "again_s": again, "ratios": ratios, "load": os.getloadavg()}))
-    assert ratios["again"] < 1.3

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from xcat_ha_drivers.systemd import Systemd
-from xcat_ha_drivers.systemd_timer import SystemdTimer
 
 from tests.lab import Lab
 from tests.lab.test_linux_identity import FOUR, MNA, LabRunner, install, make_pair
@@ -20,6 +18,8 @@ from xcat_ha.interfaces import ROLE_SERVICES, Job, Schedule, ScheduleState, Serv
 from xcat_ha.runners.recording import RecordingRunner
 from xcat_ha.steps import Command, Steps, Verdict, reads
 from xcat_ha.xcat.services import xcatd_is_stopped
+from xcat_ha_drivers.systemd import Systemd
+from xcat_ha_drivers.systemd_timer import SystemdTimer
 
 DHCPD_CONF = "#xCAT generated dhcp configuration\nsubnet 10.77.0.0 netmask 255.255.0.0 { }\n"
 CONSERVER_CF = """\

@@ -70,12 +70,7 @@ def _parts(held: Sequence[Interval]) -> list[Interval]:
     times = sorted({time_s for one in held for time_s in (one.start_s, one.end_s)})
     parts: list[Interval] = []
     for start_s, end_s in pairwise(times):
-        nodes = {
-            node
-            for one in held
-            if one.start_s <= start_s and one.end_s >= end_s
-            for node in one.nodes
-        }
+        nodes = {node for one in held if one.start_s <= start_s and one.end_s >= end_s for node in one.nodes}
         last = parts[-1] if parts else None
         if last and last.end_s == start_s and set(last.nodes) == nodes:
             parts[-1] = Interval(last.start_s, end_s, last.nodes)

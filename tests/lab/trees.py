@@ -30,9 +30,7 @@ def environment_argv(extra: Mapping[str, str] | None = None) -> list[str]:
     return ["env", "-i", *(f"{name}={value}" for name, value in merged.items())]
 
 
-def overlay_options(
-    lower: Sequence[Path], upper: Path, work: Path, *, like_a_disk: bool = False
-) -> str:
+def overlay_options(lower: Sequence[Path], upper: Path, work: Path, *, like_a_disk: bool = False) -> str:
     """The options of an overlay mount; ``lower`` is ordered from top to bottom.
 
     ``like_a_disk``: also what a plain file system can do (directories can be renamed, hard links
@@ -115,9 +113,7 @@ def mounted(kind: str, source: str, *, binds: Sequence[str] = ()) -> Iterator[Ch
         mount_point.mkdir()
         # "cat" ends when the other end of its standard input is gone, which is us.
         argv = [*hold_argv(pid_file, kind, source, mount_point, binds=binds), "cat"]
-        with subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        ) as process:
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             try:
                 yield held(pid_file, mount_point, process)
             finally:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_core_toys import ToyIdentity, ToyReplication, toy_pair
+
+from tests.unit.test_core_toys import ToyIdentity, ToyReplication, toy_pair
 from xcat_ha.config import load_pair, parse_pair
 from xcat_ha.errors import ConfigError, ExitCode
 from xcat_ha.models import FileSet, IdentityMode
@@ -64,7 +65,9 @@ def test_a_file_of_three_tables_is_enough() -> None:
 
 
 def test_everything_that_can_be_written_is_read() -> None:
-    text = in_pair('xcat_dir = "/etc/xcat/"\nmin_free_mib = 100\nmax_clock_skew_s = 1\nsync_database_every_s = 60\nsync_files_every_s = 600')
+    text = in_pair(
+        'xcat_dir = "/etc/xcat/"\nmin_free_mib = 100\nmax_clock_skew_s = 1\nsync_database_every_s = 60\nsync_files_every_s = 600'
+    )
     text += '[database]\ndriver = "db"\nkeep = 7\n[files.own.scripts]\npaths = ["/srv/a*"]\nexcludes = ["*.log"]\ndelete = false\n'
     text += 'max_delete_pct = 5\nmust_be_mounted = true\nkeep_lines = ["^#"]\nnumeric_ids = true\n'
     pair = parse_pair(text)
@@ -73,7 +76,16 @@ def test_everything_that_can_be_written_is_read() -> None:
     assert (pair.database.name, dict(pair.database.options)) == ("db", {"keep": 7})
     assert dict(pair.files.options) == {}
     assert pair.file_sets == (
-        FileSet("scripts", ("/srv/a*",), ("*.log",), delete=False, max_delete_pct=5.0, must_be_mounted=True, keep_lines=("^#",), numeric_ids=True),
+        FileSet(
+            "scripts",
+            ("/srv/a*",),
+            ("*.log",),
+            delete=False,
+            max_delete_pct=5.0,
+            must_be_mounted=True,
+            keep_lines=("^#",),
+            numeric_ids=True,
+        ),
     )
 
 
@@ -105,10 +117,20 @@ WRONG = {
     "the root as directory": (in_pair('xcat_dir = "/"'), "pair.xcat_dir", "", "/etc/xcat"),
     "a directory with a NUL": (in_pair('xcat_dir = "/etc/\\u0000"'), "pair.xcat_dir", "control character", ""),
     "a name with a line end": (replaced('name = "lab"', 'name = "l\\nab"'), "pair.name", "control character", ""),
-    "one node": (SMALLEST.replace('[nodes.mnb]\nname = "mnb"\naddress = "10.77.0.22"\ninterface = "en1"\n', ""), "[nodes]", "two nodes", "nodes.ID"),
+    "one node": (
+        SMALLEST.replace('[nodes.mnb]\nname = "mnb"\naddress = "10.77.0.22"\ninterface = "en1"\n', ""),
+        "[nodes]",
+        "two nodes",
+        "nodes.ID",
+    ),
     "three nodes": (added('[nodes.mnc]\nname = "c"\naddress = "10.77.0.23"\ninterface = "en1"'), "[nodes]", "two nodes", ""),
     "nodes is a list": ("nodes = [1, 2]\n" + SMALLEST.replace("nodes.", "service.x"), "[nodes]|[service]", "", ""),
-    "a node is a value": (SMALLEST.partition("[nodes.mna]")[0] + '[nodes]\nmna = "10.77.0.21"\nmnb = 2\n', "nodes.mna", "table", "[nodes.mna]"),
+    "a node is a value": (
+        SMALLEST.partition("[nodes.mna]")[0] + '[nodes]\nmna = "10.77.0.21"\nmnb = 2\n',
+        "nodes.mna",
+        "table",
+        "[nodes.mna]",
+    ),
     "a node id with capitals": (replaced("[nodes.mna]", "[nodes.MNA]"), "[nodes.MNA]", "a-z", ""),
     "a node without address": (replaced('address = "10.77.0.21"\n', ""), "nodes.mna.address", "missing", "[nodes.mna]"),
     "an unknown key of a node": (replaced('name = "mnb"', 'name = "mnb"\nadress = "x"'), "[nodes.mnb]", "unknown key adress", "address"),
@@ -138,12 +160,27 @@ WRONG = {
     "a service address that is none": (replaced("10.77.0.11/16", "mn1/16"), "service.addresses", "'mn1/16'", "10.77.0.11/16"),
     "the address of the network itself": (replaced("10.77.0.11/16", "10.77.0.0/16"), "service.addresses", "10.77.0.0", ""),
     "the broadcast address": (replaced("10.77.0.11/16", "10.77.255.255/16"), "service.addresses", "10.77.255.255", ""),
-    "two IPv4 service addresses": (replaced('["10.77.0.11/16"]', '["10.77.0.11/16", "10.77.0.12/16"]'), "service.addresses", "more than one IPv4", "one"),
+    "two IPv4 service addresses": (
+        replaced('["10.77.0.11/16"]', '["10.77.0.11/16", "10.77.0.12/16"]'),
+        "service.addresses",
+        "more than one IPv4",
+        "one",
+    ),
     "the same service address twice": (replaced('["10.77.0.11/16"]', '["fd00::1/64", "fd00:0::1/64"]'), "service.addresses", "twice", ""),
-    "the service address is a node's own": (replaced("10.77.0.11/16", "10.77.0.22/16"), "service.addresses", "own address of mnb", "three addresses"),
+    "the service address is a node's own": (
+        replaced("10.77.0.11/16", "10.77.0.22/16"),
+        "service.addresses",
+        "own address of mnb",
+        "three addresses",
+    ),
     "the service hostname is a node's own": (replaced('hostname = "mn1"', 'hostname = "mnb"'), "service.hostname", "mnb", ""),
     "a service hostname with a blank": (replaced('hostname = "mn1"', 'hostname = "mn 1"'), "service.hostname", "'mn 1'", "cluster"),
-    "a mode that is none": (replaced('hostname = "mn1"', 'hostname = "mn1"\nmode = "float"'), "service.mode", "'float'", "service-address, replace"),
+    "a mode that is none": (
+        replaced('hostname = "mn1"', 'hostname = "mn1"\nmode = "float"'),
+        "service.mode",
+        "'float'",
+        "service-address, replace",
+    ),
     "a driver section that is a value": ('database = "sqlite-copy"\n' + SMALLEST, "database", "table", "[database]"),
     "a driver that is a number": (added("[database]\ndriver = 1"), "database.driver", "name of a driver", "xcat-ha drivers"),
     "files is a list": ("files = []\n" + SMALLEST, "files", "table", "[files]"),
@@ -163,7 +200,12 @@ WRONG = {
     "the name of all sets for a set": (added('[files.own.files]\npaths = ["/srv"]'), "[files.own.files]", "name of a set", "built-in"),
     "an unknown key of a set": (own_set('paths = ["/srv"]', "deleet = true"), "[files.own.scripts]", "unknown key deleet", "delete"),
     "a percentage beyond 100": (own_set('paths = ["/srv"]', "max_delete_pct = 101"), "files.own.scripts.max_delete_pct", "percentage", ""),
-    "a percentage that is not a number": (own_set('paths = ["/srv"]', "max_delete_pct = nan"), "files.own.scripts.max_delete_pct", "percentage", ""),
+    "a percentage that is not a number": (
+        own_set('paths = ["/srv"]', "max_delete_pct = nan"),
+        "files.own.scripts.max_delete_pct",
+        "percentage",
+        "",
+    ),
     "text as true or false": (own_set('paths = ["/srv"]', 'delete = "no"'), "files.own.scripts.delete", "true or false", ""),
     "no regular expression": (own_set('paths = ["/srv"]', 'keep_lines = ["("]'), "files.own.scripts.keep_lines", "'('", "mend"),
 }
@@ -180,7 +222,7 @@ def test_what_is_wrong_is_refused_by_file_key_reason_and_advice(case: str) -> No
     assert said in error.what
     assert error.hint
     assert advice in error.hint
-    assert error.exit_code == ExitCode.REFUSED == 3
+    assert int(error.exit_code) == 3
     assert len(str(error)) < 2000
     assert str(error).startswith("/somewhere/pair.toml: ")
 
@@ -205,7 +247,7 @@ def test_a_file_that_cannot_be_read_is_named(case: str, tmp_path: Path) -> None:
 def test_an_option_a_driver_does_not_know_is_named_with_those_it_knows() -> None:
     pair = toy_pair()
     with pytest.raises(ConfigError) as caught:
-        ToyIdentity(pair, {"direktory": "/tmp/x"})
+        ToyIdentity(pair, {"direktory": "/srv/x"})
     assert caught.value.where == pair.source
     assert "'direktory'" in caught.value.what
     assert "directory" in caught.value.hint
@@ -232,7 +274,23 @@ def test_the_same_address_spelt_differently_is_the_same() -> None:
 # Whatever is in the file, the answer is a pair or a ConfigError that names the file
 
 _NAMES = st.sampled_from(
-    ["pair", "nodes", "service", "database", "files", "own", "name", "preferred", "address", "addresses", "interface", "hostname", "paths", "driver", "x"]
+    [
+        "pair",
+        "nodes",
+        "service",
+        "database",
+        "files",
+        "own",
+        "name",
+        "preferred",
+        "address",
+        "addresses",
+        "interface",
+        "hostname",
+        "paths",
+        "driver",
+        "x",
+    ]
 )
 _SCALARS = st.one_of(
     st.booleans(),
@@ -257,7 +315,7 @@ def toml(value: object) -> str:
     return repr(value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.dictionaries(_NAMES, _VALUES, max_size=5))
 def test_any_toml_gives_a_pair_or_a_config_error(data: dict[str, object]) -> None:
     text = "".join(f"{key} = {toml(value)}\n" for key, value in data.items())
@@ -270,7 +328,7 @@ def test_any_toml_gives_a_pair_or_a_config_error(data: dict[str, object]) -> Non
 _LINES = SMALLEST.splitlines()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.integers(0, len(_LINES) - 1), _VALUES)
 def test_any_value_of_any_key_gives_a_pair_or_a_config_error(number: int, value: object) -> None:
     lines = list(_LINES)
@@ -279,27 +337,35 @@ def test_any_value_of_any_key_gives_a_pair_or_a_config_error(number: int, value:
     try:
         parse_pair("\n".join(lines), "/f.toml")
     except ConfigError as error:
-        assert error.where == "/f.toml"
-        assert error.hint
-        assert key in str(error) or "preferred" in str(error)
+        refused = error
+    else:
+        return
+    assert refused.where == "/f.toml"
+    assert refused.hint
+    assert key in str(refused) or "preferred" in str(refused)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=80), st.integers(0, len(SMALLEST)))
-def test_a_file_with_garbage_in_it_is_a_config_error_or_still_a_pair(tmp_path_factory: pytest.TempPathFactory, garbage: bytes, at: int) -> None:
+def test_a_file_with_garbage_in_it_is_a_config_error_or_still_a_pair(
+    tmp_path_factory: pytest.TempPathFactory, garbage: bytes, at: int
+) -> None:
     path = tmp_path_factory.getbasetemp() / "garbage.toml"
     raw = SMALLEST.encode()
     path.write_bytes(raw[:at] + garbage + raw[at:])
     try:
         load_pair(path)
     except ConfigError as error:
-        assert error.where == str(path)
+        where = error.where
+    else:
+        return
+    assert where == str(path)
 
 
 _WORD = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     ids=st.lists(_WORD, min_size=2, max_size=2, unique=True),
     hosts=st.lists(st.integers(1, 250), min_size=3, max_size=3, unique=True),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, field
 
-from test_core_toys import ToyClock, World, fact, put, toy_step
+from tests.unit.test_core_toys import ToyClock, World, fact, put, toy_step
 from xcat_ha.errors import (
     ExitCode,
     InterruptedOperationError,
@@ -45,7 +46,7 @@ class Transcript:
     world: World
     events: list[dict[str, object]] = field(factory=list)
 
-    def write(self, event: str, **facts: object) -> None:
+    def write(self, event: str, **facts: Any) -> None:
         self.events.append({"event": event, **facts})
         if event == "step":
             self.world.transcript.append(f"journal: {facts['state']} {facts['step']}")
@@ -65,7 +66,12 @@ def run(world: World, *steps: Step, stop_after: str = "", clock: ToyClock | None
     return dict(execute_phase(Phase("phase", "why", (in_order(*steps),)), execution))
 
 
-def failure(world: World, *steps: Step, **options: object) -> XcatHaError:
+def fall_silent(world: World, host: str) -> str:
+    world.silent.add(host)
+    return ""
+
+
+def failure(world: World, *steps: Step, **options: Any) -> XcatHaError:
     with pytest.raises(XcatHaError) as caught:
         run(world, *steps, **options)
     return caught.value
@@ -158,7 +164,15 @@ def test_a_failed_command_ends_the_step_and_the_phase() -> None:
     assert [line for line in world.transcript if "never" in line or "put copy" in line] == []
     assert world.transcript[-1] == "journal: failed copy"
     text = str(error)
-    for expected in ("copy on mna", "exit 23", "rsync: write failed: No space left", "complain 23", "state: the step is not done", "hint: ", "resume"):
+    for expected in (
+        "copy on mna",
+        "exit 23",
+        "rsync: write failed: No space left",
+        "complain 23",
+        "state: the step is not done",
+        "hint: ",
+        "resume",
+    ):
         assert expected in text
 
 
@@ -177,7 +191,7 @@ def test_exit_status_zero_is_not_done() -> None:
 
 def test_a_host_that_falls_silent_in_the_middle_leaves_the_outcome_unknown() -> None:
     world = World()
-    world.calls["cut"] = lambda: world.silent.add("mna") or ""
+    world.calls["cut"] = lambda: fall_silent(world, "mna")
     error = failure(world, toy_step("stop-xcatd", changes("call", "cut"), put("stop-xcatd")))
     assert isinstance(error, UnknownStateError)
     assert "no answer from a command" in error.what
@@ -187,7 +201,7 @@ def test_a_host_that_falls_silent_in_the_middle_leaves_the_outcome_unknown() -> 
 
 def test_a_host_that_falls_silent_after_the_commands_leaves_the_step_in_doubt() -> None:
     world = World()
-    world.calls["cut"] = lambda: world.silent.add("mna") or ""
+    world.calls["cut"] = lambda: fall_silent(world, "mna")
     error = failure(world, toy_step("stop-xcatd", changes("call", "cut")))
     assert isinstance(error, UnknownStateError)
     assert error.state == "the step may or may not be done"
@@ -203,7 +217,7 @@ def test_cleanup_runs_whatever_came_of_the_commands(how: str) -> None:
     elif how == "effect is missing":
         commands = commands[:1]
     elif how == "silence":
-        world.calls["cut"] = lambda: world.silent.add("mnb") or ""
+        world.calls["cut"] = lambda: fall_silent(world, "mnb")
         commands[1] = changes("call", "cut")
     elif how == "interrupted":
         stop_after = "mna: put snapshot taken"
@@ -350,7 +364,7 @@ def test_the_last_command_that_ran_is_still_proven_when_a_stop_comes() -> None:
 # Lanes
 
 
-def lanes(world: World, *stages: Stage, **options: object) -> None:
+def lanes(world: World, *stages: Stage, **options: Any) -> None:
     execute_phase(Phase("phase", "why", stages), Execution(runner=world, chronicle=Transcript(world), **options))
 
 
@@ -433,7 +447,9 @@ def test_one_silent_host_leaves_the_answers_about_the_other() -> None:
 
 
 def journal_in(directory: Path) -> Journal:
-    return Journal.begin("20260101T000000-failover-abcd", Beginning("failover", {}, must_finish=True, host="mna", user="root"), ToyClock(), directory)
+    return Journal.begin(
+        "20260101T000000-failover-abcd", Beginning("failover", {}, must_finish=True, host="mna", user="root"), ToyClock(), directory
+    )
 
 
 def test_started_is_on_disk_before_the_first_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,7 +491,13 @@ def test_nothing_is_run_when_the_disk_is_full(full_at: str, tmp_path: Path) -> N
     if full_at == "the phase":
         fill()
     with pytest.raises(JournalError) as caught:
-        execute_steps((toy_step("stop-xcatd"),), world, chronicle=journal, clock=ToyClock(), observer=Full() if full_at == "the step" else SilentObserver())
+        execute_steps(
+            (toy_step("stop-xcatd"),),
+            world,
+            chronicle=journal,
+            clock=ToyClock(),
+            observer=Full() if full_at == "the step" else SilentObserver(),
+        )
     assert world.transcript == []
     assert "No space left" in caught.value.what
     assert str(journal.path) == caught.value.where

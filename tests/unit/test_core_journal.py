@@ -7,13 +7,14 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_core_toys import ToyClock
+from tests.unit.test_core_toys import ToyClock
 from xcat_ha.errors import JournalError
 from xcat_ha.journal import Beginning, Journal, Outcome, Record, new_operation_id, parse_lines, summarise
 
@@ -179,20 +180,27 @@ def test_what_is_written_after_a_half_line_is_not_lost(tmp_path: Path) -> None:
     assert record_of(again, alive=False).outcome is Outcome.ABANDONED
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60), st.booleans())
 def test_garbage_is_never_an_error(garbage: str, alive: bool) -> None:
     parse_lines(garbage)
     summarise("x", garbage, alive=alive)
 
 
-_KEYS = st.sampled_from(["event", "time", "operation", "parameters", "host", "user", "pid", "must_finish", "outcome", "message", "state", "x"])
+_KEYS = st.sampled_from(
+    ["event", "time", "operation", "parameters", "host", "user", "pid", "must_finish", "outcome", "message", "state", "x"]
+)
 _ANY = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.sampled_from(["begin", "end", "step", "started", "done", "later"]), st.lists(st.integers(), max_size=1)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.sampled_from(["begin", "end", "step", "started", "done", "later"]),
+    st.lists(st.integers(), max_size=1),
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.dictionaries(_KEYS, _ANY), st.dictionaries(_KEYS, _ANY))
 def test_a_journal_of_another_version_is_never_an_error(first: dict[str, object], last: dict[str, object]) -> None:
     lines = [json.dumps({"event": "begin", "time": 1.0} | first), json.dumps({"event": "end", "time": 2.0} | last)]
@@ -218,10 +226,13 @@ def test_a_journal_that_is_gone_is_said_so(tmp_path: Path) -> None:
 
 
 def test_several_threads_write_whole_lines(tmp_path: Path) -> None:
-    import threading
-
     journal = begun(tmp_path)
-    threads = [threading.Thread(target=lambda: [journal.write("step", detail="x" * 300) for _ in range(10)]) for _ in range(8)]
+
+    def write() -> None:
+        for _ in range(10):
+            journal.write("step", detail="x" * 300)
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -9,18 +9,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import asdict, evolve
 
-from test_core_toys import Relocated, ToyClock, toy_pair
+from tests.unit.test_core_toys import Relocated, ToyClock, toy_pair
 from xcat_ha.clock import SystemClock
 from xcat_ha.errors import ExitCode, LockedError, UnreachableError, XcatHaError
 from xcat_ha.lock import LOCK_FILE, Holder, PairLock, this_process
 from xcat_ha.runners import LocalRunner
 
-HERE = Path(__file__).parent
+REPOSITORY = Path(__file__).parents[2]
 PAIR = toy_pair()
 
 
@@ -51,7 +53,7 @@ def locks(directory: Path) -> dict[str, str]:
     return {node_id: json.loads(path.read_text())["id"] for node_id, path in found.items() if path.exists()}
 
 
-def lock(runner: Relocated, who: Holder, **options: object) -> PairLock:
+def lock(runner: Relocated, who: Holder, **options: Any) -> PairLock:
     return PairLock(PAIR, runner, who, options.pop("clock", SystemClock()), **options)
 
 
@@ -94,7 +96,8 @@ def test_a_dead_holder_is_recognised_and_replaced(where: tuple[str, ...], runner
 def test_a_holder_that_was_killed_is_dead(runner: Relocated, tmp_path: Path) -> None:
     """A real process takes the lock and is killed with it in its hands."""
     program = (
-        "import sys, time; from pathlib import Path; from test_core_toys import Relocated, toy_pair; from xcat_ha.clock import SystemClock\n"
+        "import sys, time; from pathlib import Path; from tests.unit.test_core_toys import Relocated, toy_pair\n"
+        "from xcat_ha.clock import SystemClock\n"
         "from xcat_ha.lock import PairLock, this_process; from xcat_ha.runners import LocalRunner\n"
         "runner = Relocated(LocalRunner(), {'/run/xcat-ha': Path(sys.argv[1])})\n"
         "with PairLock(toy_pair(), runner, this_process('0-failover', 'failover', 'mnb', 'bob', time.time()), SystemClock()):\n"
@@ -113,7 +116,7 @@ def test_a_holder_that_was_killed_is_dead(runner: Relocated, tmp_path: Path) -> 
 
 
 def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])}
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ def test_a_sync_that_runs_is_waited_for(runner: Relocated, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("operation", "waits"), [("sync", True), ("failover", False)])
-def test_the_wait_ends_and_only_a_sync_is_waited_for(operation: str, waits: bool, runner: Relocated, tmp_path: Path) -> None:
+def test_the_wait_ends_and_only_a_sync_is_waited_for(operation: str, waits: object, runner: Relocated, tmp_path: Path) -> None:
     leave(tmp_path, holder(f"1-{operation}", operation), "mna")
     clock = ToyClock()
     with pytest.raises(LockedError, match=operation), lock(runner, holder("2-failover"), clock=clock, wait_s=5):
@@ -208,6 +211,10 @@ def test_the_wait_ends_and_only_a_sync_is_waited_for(operation: str, waits: bool
 
 
 # Contenders
+
+
+def contender(runner: Relocated, who: int) -> PairLock:
+    return lock(runner, holder(f"{who}-failover"))
 
 
 def contend(number: int, enter: Callable[[int], PairLock]) -> tuple[list[int], list[XcatHaError]]:
@@ -238,24 +245,24 @@ def contend(number: int, enter: Callable[[int], PairLock]) -> tuple[list[int], l
 def test_of_several_contenders_exactly_one_wins(tmp_path: Path) -> None:
     for attempt in range(3):
         runner = Relocated(LocalRunner(), {"/run/xcat-ha": tmp_path / str(attempt)})
-        won, lost = contend(5, lambda who, runner=runner: lock(runner, holder(f"{who}-failover")))
+        won, lost = contend(5, partial(contender, runner))
         assert len(won) == 1
         assert {type(error) for error in lost} == {LockedError}
         assert locks(tmp_path / str(attempt)) == {}
 
 
 def test_of_several_who_find_a_dead_holder_exactly_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All see that the holder is dead; a slow ``rm`` gives each the time to remove the lock that another has just taken."""
+    """All see that the holder is dead. The first ``rm`` gives the others time to want the same; theirs end after it took the lock."""
     programs = tmp_path / "bin"
     programs.mkdir()
     slow = programs / "rm"
-    slow.write_text("#!/bin/sh\nsleep 0.2\nexec /bin/rm \"$@\"\n")
+    slow.write_text('#!/bin/sh\nmkdir "${2%/*}/first" 2>/dev/null && sleep 0.2 || sleep 0.4\nexec /bin/rm "$@"\n')
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     runner = Relocated(LocalRunner(), {"/run/xcat-ha": tmp_path / "run"})
     (tmp_path / "run").mkdir()
     leave(tmp_path / "run", gone("x-failover"), "mna", "mnb")
-    won, lost = contend(4, lambda who: lock(runner, holder(f"{who}-failover")))
+    won, lost = contend(4, partial(contender, runner))
     assert len(won) == 1
     assert {type(error) for error in lost} == {LockedError}
     assert locks(tmp_path / "run") == {}

@@ -14,7 +14,7 @@ from attrs import asdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_core_toys import MNA, MNB, Relocated, ToyClock, World, hosts_in, toy_drivers, toy_pair
+from tests.unit.test_core_toys import MNA, MNB, Relocated, ToyClock, World, hosts_in, toy_drivers, toy_pair
 from xcat_ha.journal import Beginning, Journal, Outcome
 from xcat_ha.lock import Holder, this_process
 from xcat_ha.observation import NodeState, Role, core_questions, observe, observe_node
@@ -183,7 +183,7 @@ def test_a_living_lock_makes_its_operation_a_running_one(machines: Machines) -> 
 # Whatever comes back
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([None, 0, 1, 127, 255]), st.text(max_size=40), st.text(max_size=20)), min_size=10, max_size=10))
 def test_any_answers_give_an_observation(answers: list[tuple[int | None, str, str]]) -> None:
     class Babble(World):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_core_toys import toy_step
+from tests.unit.test_core_toys import toy_step
 from xcat_ha.errors import ExitCode, ParseError
 from xcat_ha.planfile import phase_from_json, plan_from_json, plan_to_json, steps_from_json, steps_to_json, to_data
 from xcat_ha.steps import (
@@ -58,7 +58,7 @@ PHASES = st.builds(Phase, TEXT, TEXT, st.lists(st.builds(Stage, LANES), max_size
 PLANS = st.builds(Plan, TEXT, st.lists(TEXT, max_size=2).map(tuple), st.lists(PHASES, max_size=2).map(tuple))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(PLANS)
 def test_any_plan_survives(plan: Plan) -> None:
     text = plan_to_json(plan)
@@ -118,7 +118,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_JSON, st.sampled_from(sorted(GOOD[0])))
 def test_any_json_is_a_plan_or_a_parse_error(value: object, key: str) -> None:
     for text in (json.dumps(value), json.dumps([value]), changed(0, key, value=value)):

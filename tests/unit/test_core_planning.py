@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 from attrs import evolve
 
-from test_core_status import primary, services, standby
-from test_core_toys import MNA, MNB, SETS, toy_drivers, toy_pair
+from tests.unit.test_core_status import primary, services, standby
+from tests.unit.test_core_toys import MNA, MNB, SETS, toy_drivers, toy_pair
 from xcat_ha.interfaces import Service, ServiceStates, UnitState
 from xcat_ha.models import IdentityMode, Node, ServiceIdentity
 from xcat_ha.observation import PairState
@@ -67,7 +68,8 @@ start-xcatd
   mnb:start-xcatd
   mnb:await-xcatd
 serve
-  mnb:generate-dns mnb:start-dns | mnb:generate-dhcp mnb:generate-dhcp-nodes mnb:start-dhcp | mnb:generate-console mnb:start-console | mnb:await-tftp
+  mnb:generate-dns mnb:start-dns | mnb:generate-dhcp mnb:generate-dhcp-nodes mnb:start-dhcp \
+| mnb:generate-console mnb:start-console | mnb:await-tftp
 settle
   mna:disable-xcatd mna:disable-dhcp mna:disable-dns mna:disable-console mna:disable-tftp \
 | mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp | mnb:start-jobs | mnb:prove-writable
@@ -137,7 +139,9 @@ def test_what_must_come_before_what(first: str, second: str) -> None:
 
 def test_nothing_but_disabling_happens_on_the_old_node_once_the_new_one_has_the_address() -> None:
     after = itertools.dropwhile(lambda name: name != "mnb:acquire-address", names(handover()))
-    assert {name for name in after if name.startswith("mna:")} == {f"mna:disable-{service}" for service in ("xcatd", "dhcp", "dns", "console", "tftp")}
+    assert {name for name in after if name.startswith("mna:")} == {
+        f"mna:disable-{service}" for service in ("xcatd", "dhcp", "dns", "console", "tftp")
+    }
 
 
 def test_no_copy_from_the_old_node_begins_after_it_gave_its_address_up() -> None:
@@ -165,7 +169,7 @@ def _without(*missing: Service) -> ServiceStates:
 
 
 @pytest.mark.parametrize(("site", "missing"), [({"external_dns": True}, "dns"), ({"external_dhcp": True}, "dhcp")])
-def test_what_another_machine_serves_is_not_set_up_here(site: dict[str, bool], missing: str) -> None:
+def test_what_another_machine_serves_is_not_set_up_here(site: dict[str, Any], missing: str) -> None:
     shown = names(handover(given=evolve(GIVEN, site=evolve(SITE, **site))))
     assert f"mnb:generate-{missing}" not in shown
     assert f"mnb:start-{missing}" not in shown
@@ -184,7 +188,13 @@ def test_goconserver_is_set_up_by_its_own_command() -> None:
 
 
 def test_each_phase_can_be_planned_whatever_is_observed() -> None:
-    unknown = PairState({"mna": primary(services=ServiceStates(known=False, services={})), "mnb": standby(services=ServiceStates(known=False, services={}))}, 0.0)
+    unknown = PairState(
+        {
+            "mna": primary(services=ServiceStates(known=False, services={})),
+            "mnb": standby(services=ServiceStates(known=False, services={})),
+        },
+        0.0,
+    )
     assert "mnb:acquire-address" in names(handover(unknown))
 
 
@@ -202,7 +212,7 @@ nothing-at-boot
   mna:disable-xcatd mna:disable-dhcp mna:disable-dns mna:disable-console mna:disable-tftp \
 | mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp
 first-copy
-  mnb:seed | mnb:sync-credentials | mnb:sync-hosts
+  mnb:save-divergence mnb:seed | mnb:sync-credentials | mnb:sync-hosts
 schedule
   mnb:stop-jobs | mna:start-jobs
 """
@@ -232,12 +242,18 @@ def test_a_sync_of_everything_and_of_some() -> None:
 
 def test_the_round_trip() -> None:
     assert transcript(plan_verify(GIVEN, MNA, MNB).preview(STATE)) == [
-        "write-record", "  mna:write-record",
-        "copy-with-record", "  mnb:sync-database",
-        "see-record-present", "  mnb:see-record-present",
-        "remove-record", "  mna:remove-record",
-        "copy-without-record", "  mnb:sync-database",
-        "see-record-absent", "  mnb:see-record-absent",
+        "write-record",
+        "  mna:write-record",
+        "copy-with-record",
+        "  mnb:sync-database",
+        "see-record-present",
+        "  mnb:see-record-present",
+        "remove-record",
+        "  mna:remove-record",
+        "copy-without-record",
+        "  mnb:sync-database",
+        "see-record-absent",
+        "  mnb:see-record-absent",
     ]
 
 
@@ -277,7 +293,7 @@ def _check_step(step: Step) -> None:
 
 
 @pytest.mark.parametrize(("verb", "must"), [("failover", True), ("setup", True), ("sync", False), ("verify", False)])
-def test_what_must_not_be_left_half_done(verb: str, must: bool) -> None:
+def test_what_must_not_be_left_half_done(verb: str, must: object) -> None:
     assert OPERATIONS[verb].must_finish is must
 
 
@@ -323,7 +339,9 @@ def test_long_xcat_commands_are_given_the_time_they_need() -> None:
 
 
 def test_the_jobs_of_a_primary_sync_without_asking() -> None:
-    database, files = sync_jobs(evolve(PAIR, sync_database_every_s=60, sync_files_every_s=600), Node("mna", "mna", "192.0.2.21", "en1", bin_dir="/srv/bin"))
+    database, files = sync_jobs(
+        evolve(PAIR, sync_database_every_s=60, sync_files_every_s=600), Node("mna", "mna", "192.0.2.21", "en1", bin_dir="/srv/bin")
+    )
     assert database.argv == ("/srv/bin/xcat-ha", "sync", "--config", "/etc/xcat-ha/pair.toml", "--scheduled", "--yes", "database")
     assert files.argv[-1] == "files"
     assert (database.every_s, files.every_s) == (60, 600)

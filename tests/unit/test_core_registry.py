@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from stevedore import ExtensionManager
 
-from test_core_toys import ToyFiles, ToyIdentity, ToyReplication, ToySchedule, ToyServices, toy_pair
+from tests.unit.test_core_toys import ToyFiles, ToyIdentity, ToyReplication, ToySchedule, ToyServices, toy_pair
 from xcat_ha.errors import ConfigError, DriverBrokenError, DriverNotFoundError, ExitCode, XcatHaError
 from xcat_ha.interfaces import Drivers
 from xcat_ha.models import DriverChoice
@@ -21,21 +21,21 @@ from xcat_ha.registry import INTERFACES, driver_class, installed_drivers, load_d
 Install = Callable[..., None]
 TOYS = """
 [xcat_ha.replication]
-toy = test_core_toys:ToyReplication
+toy = tests.unit.test_core_toys:ToyReplication
 [xcat_ha.files]
-toy = test_core_toys:ToyFiles
+toy = tests.unit.test_core_toys:ToyFiles
 [xcat_ha.identity]
-toy = test_core_toys:ToyIdentity
+toy = tests.unit.test_core_toys:ToyIdentity
 [xcat_ha.services]
-toy = test_core_toys:ToyServices
+toy = tests.unit.test_core_toys:ToyServices
 [xcat_ha.schedule]
-toy = test_core_toys:ToySchedule
+toy = tests.unit.test_core_toys:ToySchedule
 """
 REPLICATION = "xcat_ha.replication"
 COMPLETE = """
 from xcat_ha.interfaces import Capability, ReplicationBackend
 from xcat_ha.models import Engine
-from test_core_toys import ToyReplication
+from tests.unit.test_core_toys import ToyReplication
 """
 
 
@@ -78,7 +78,13 @@ def test_a_stranger_s_driver_is_found_like_one_of_ours(install: Install) -> None
     install("toy-drivers", TOYS)
     assert driver_class(REPLICATION, "toy") is ToyReplication
     found = [info for info in installed_drivers(load=True) if info.name == "toy"]
-    assert {info.group for info in found} == {"xcat_ha.replication", "xcat_ha.files", "xcat_ha.identity", "xcat_ha.services", "xcat_ha.schedule"}
+    assert {info.group for info in found} == {
+        "xcat_ha.replication",
+        "xcat_ha.files",
+        "xcat_ha.identity",
+        "xcat_ha.services",
+        "xcat_ha.schedule",
+    }
     assert {(info.distribution, info.problem) for info in found} == {("toy-drivers 1.0", "")}
     drivers = load_drivers(toy_pair("/srv/toys"))
     assert isinstance(drivers, Drivers)
@@ -89,7 +95,13 @@ def test_a_stranger_s_driver_is_found_like_one_of_ours(install: Install) -> None
 
 def test_every_interface_has_a_group() -> None:
     assert {interface.__name__ for interface in INTERFACES.values()} == {
-        "ReplicationBackend", "FileSyncer", "NetworkIdentity", "OsImageProvisioner", "ServiceControl", "Schedule", "Fence",
+        "ReplicationBackend",
+        "FileSyncer",
+        "NetworkIdentity",
+        "OsImageProvisioner",
+        "ServiceControl",
+        "Schedule",
+        "Fence",
     }
 
 
@@ -104,12 +116,16 @@ def test_a_name_that_nobody_registers_is_refused_with_those_there_are(install: I
 
 
 def test_a_driver_of_one_interface_is_none_of_another(install: Install) -> None:
-    install("toy-drivers", f"[{REPLICATION}]\nonly-here = test_core_toys:ToyReplication\n")
+    install("toy-drivers", f"[{REPLICATION}]\nonly-here = tests.unit.test_core_toys:ToyReplication\n")
     with pytest.raises(DriverNotFoundError):
         driver_class("xcat_ha.files", "only-here")
 
 
-OUR_EXTRAS = {"db2": ("ibm_db", "ibm_db"), "postgres": ("psycopg2", "psycopg2-binary"), "mysql": ("mysql.connector", "mysql-connector-python")}
+OUR_EXTRAS = {
+    "db2": ("ibm_db", "ibm_db"),
+    "postgres": ("psycopg2", "psycopg2-binary"),
+    "mysql": ("mysql.connector", "mysql-connector-python"),
+}
 
 
 @pytest.mark.parametrize("extra", OUR_EXTRAS)
@@ -120,7 +136,11 @@ def test_a_missing_extra_is_named_as_one_types_it(extra: str, install: Install, 
     assert package in declared["options.extras_require"][extra]
     monkeypatch.setitem(sys.modules, module.partition(".")[0], None)  # not installed here, whatever this machine has
     install("xcat-ha", "", requires=tuple(f"{name} ; extra == '{key}'" for key, (_, name) in OUR_EXTRAS.items()))
-    install("pg-driver", f"[{REPLICATION}]\nneeds-it = pg_driver:Backend\n", pg_driver=f"import {module}\n{COMPLETE}\nclass Backend(ToyReplication): ...\n")
+    install(
+        "pg-driver",
+        f"[{REPLICATION}]\nneeds-it = pg_driver:Backend\n",
+        pg_driver=f"import {module}\n{COMPLETE}\nclass Backend(ToyReplication): ...\n",
+    )
     error = broken("needs-it")
     assert module.partition(".")[0] in error.what
     assert f"pip install 'xcat-ha[{extra}]'" in error.hint
@@ -138,13 +158,19 @@ BROKEN = {
     "no such class": ("", "Backend"),
     "a function": ("def Backend(pair, options): ...\n", "not a ReplicationBackend"),
     "a number": ("Backend = 7\n", "not a ReplicationBackend"),
-    "a class of another interface": ("from test_core_toys import ToyFiles as Backend\n", "not a ReplicationBackend"),
+    "a class of another interface": ("from tests.unit.test_core_toys import ToyFiles as Backend\n", "not a ReplicationBackend"),
     "a class that lacks methods": (
         f"{COMPLETE}\nclass Backend(ReplicationBackend):\n    def interpret(self, node, answers): ...\n",
         "lacks question_for_record, questions, steps_to_hand_over",
     ),
-    "capabilities as strings": (f"{COMPLETE}\nclass Backend(ToyReplication):\n    capabilities = frozenset({{'streaming'}})\n", "['streaming']"),
-    "capabilities that are none": (f"{COMPLETE}\nclass Backend(ToyReplication):\n    capabilities = frozenset({{'levitation'}})\n", "levitation"),
+    "capabilities as strings": (
+        f"{COMPLETE}\nclass Backend(ToyReplication):\n    capabilities = frozenset({{'streaming'}})\n",
+        "['streaming']",
+    ),
+    "capabilities that are none": (
+        f"{COMPLETE}\nclass Backend(ToyReplication):\n    capabilities = frozenset({{'levitation'}})\n",
+        "levitation",
+    ),
     "capabilities of no set": (f"{COMPLETE}\nclass Backend(ToyReplication):\n    capabilities = None\n", "capabilities"),
     "no engines": (f"{COMPLETE}\nclass Backend(ToyReplication):\n    engines = frozenset()\n", "which database engines"),
     "engines as strings": (f"{COMPLETE}\nclass Backend(ToyReplication):\n    engines = frozenset({{'Pg'}})\n", "which database engines"),
@@ -160,7 +186,8 @@ def test_a_broken_driver_is_said_to_be_broken_and_why(case: str, install: Instal
 
 
 def test_capabilities_as_the_interface_names_them_are_fine(install: Install) -> None:
-    text = f"{COMPLETE}\nclass Backend(ToyReplication):\n    capabilities = frozenset({{Capability.STREAMING, Capability.REWIND}})\n    engines = frozenset({{Engine.DB2}})\n"
+    text = f"{COMPLETE}\nclass Backend(ToyReplication):\n    capabilities = frozenset({{Capability.STREAMING, Capability.REWIND}})\n"
+    text += "    engines = frozenset({Engine.DB2})\n"
     install("good", f"[{REPLICATION}]\ngood = good_driver:Backend\n", good_driver=text)
     assert driver_class(REPLICATION, "good").__name__ == "Backend"
 
@@ -174,7 +201,12 @@ def test_another_driver_s_broken_import_does_not_matter(install: Install, capfd:
 
 
 def test_a_list_shows_what_is_broken_beside_what_is_not(install: Install) -> None:
-    install("odd", f"[{REPLICATION}]\nodd = odd_driver:Backend\nneedy = needy_driver:Backend\n", odd_driver="1/0\n", needy_driver="import surely_not_there\n")
+    install(
+        "odd",
+        f"[{REPLICATION}]\nodd = odd_driver:Backend\nneedy = needy_driver:Backend\n",
+        odd_driver="1/0\n",
+        needy_driver="import surely_not_there\n",
+    )
     install("toy-drivers", TOYS)
     found = {info.name: info for info in installed_drivers(load=True) if info.group == REPLICATION}
     assert found["toy"].problem == ""
@@ -187,8 +219,8 @@ def test_a_list_shows_what_is_broken_beside_what_is_not(install: Install) -> Non
 
 
 def test_a_name_registered_by_two_packages_is_nobody_s(install: Install) -> None:
-    install("first-one", f"[{REPLICATION}]\ntwice = test_core_toys:ToyReplication\n")
-    install("second-one", f"[{REPLICATION}]\ntwice = test_core_toys:ToyReplication\n")
+    install("first-one", f"[{REPLICATION}]\ntwice = tests.unit.test_core_toys:ToyReplication\n")
+    install("second-one", f"[{REPLICATION}]\ntwice = tests.unit.test_core_toys:ToyReplication\n")
     error = broken("twice")
     assert "first-one, second-one" in error.what
     assert "uninstall" in error.hint

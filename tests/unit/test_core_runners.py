@@ -7,12 +7,13 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_core_toys import World, put
+from tests.unit.test_core_toys import World, put
 from xcat_ha.errors import ChangeForbiddenError, ConfigError, ExitCode
 from xcat_ha.runners import LocalRunner, ReadOnlyRunner, RecordingRunner, RoutingRunner
 from xcat_ha.runners._batch import batch_script, parse_batch
@@ -21,7 +22,7 @@ from xcat_ha.steps import Command, Completed, Ref, Trouble, changes, reads
 LOCAL = LocalRunner()
 
 
-def sh(script: str, *words: str, **options: object) -> Completed:
+def sh(script: str, *words: str, **options: Any) -> Completed:
     return LOCAL.run("mna", Command(("sh", "-c", script, "sh", *words), **options))
 
 
@@ -223,7 +224,7 @@ _WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=[]), m
 _BYTES = st.binary(max_size=40)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(_BYTES, _BYTES, st.integers(0, 123), st.lists(_WORD, max_size=2)), max_size=4))
 def test_any_bytes_and_any_words_come_through(answers: list[tuple[bytes, bytes, int, list[str]]]) -> None:
     """Each command prints its stdin and its words, complains in any bytes, and exits with any status."""
@@ -234,7 +235,9 @@ def test_any_bytes_and_any_words_come_through(answers: list[tuple[bytes, bytes, 
         clean = [word.encode("utf-8", "ignore").decode() for word in words]
         commands.append((("sh", "-c", script, str(code), "x", *clean), stdin.decode("utf-8", "surrogateescape"), 20.0))
     argvs = [command[0] for command in commands]
-    done = subprocess.run(("sh", "-s"), input=batch_script(commands).encode("utf-8", "surrogateescape"), capture_output=True, timeout=60, check=True)
+    done = subprocess.run(
+        ("sh", "-s"), input=batch_script(commands).encode("utf-8", "surrogateescape"), capture_output=True, timeout=60, check=True
+    )
     found = parse_batch(done.stdout.decode("utf-8", "surrogateescape"), argvs)
     assert found is not None
     assert len(found) == len(answers)
@@ -272,7 +275,7 @@ def test_nothing_is_left_behind() -> None:
     assert set(Path("/run").glob("xcat-ha-read.*")) - before == set()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60) | st.from_regex(r"([0-9²]{1,3} [A-Za-z0-9+/=]{0,9}\. [A-Za-z0-9+/=]{0,9}\.\n){0,3}(end\n)?", fullmatch=True))
 def test_garbage_is_not_taken_for_answers(output: str) -> None:
     found = parse_batch(output, [("a",), ("b",)])
@@ -287,7 +290,7 @@ def test_an_answer_that_was_cut_off_is_none() -> None:
 
 
 def test_what_a_login_shell_says_before_is_skipped() -> None:
-    """root's ``.bashrc`` may greet; bash reads it also when sshd starts it."""
+    """Root's ``.bashrc`` may greet; bash reads it also when sshd starts it."""
     found = parse_batch("Welcome to mna!\nLast login: 1 2. 3.\n0 b25l. .\nend\n", [("a",)])
     assert found is not None
     assert found[0].stdout == "one"

@@ -11,15 +11,16 @@ import os
 import shlex
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from test_core_toys import MNB
+from tests.unit.test_core_toys import MNB
 from xcat_ha.errors import ChangeForbiddenError
 from xcat_ha.models import Node
 from xcat_ha.runners import SshRunner
 from xcat_ha.ssh_command import ssh_argv
-from xcat_ha.steps import Command, Trouble, changes, reads
+from xcat_ha.steps import Command, Completed, Trouble, changes, reads
 
 FAKE = r"""#!/bin/sh
 D=__D__
@@ -82,7 +83,6 @@ class Ssh:
     def calls(self) -> list[str]:
         return (self._directory / "calls").read_text().splitlines()
 
-    @property
     def connected(self) -> bool:
         return (self._directory / "master").exists()
 
@@ -101,7 +101,7 @@ def runner(ssh: Ssh) -> SshRunner:
     return SshRunner(MNB)
 
 
-def sh(runner: SshRunner, script: str, *words: str, **options: object) -> Command:
+def sh(runner: SshRunner, script: str, *words: str, **options: Any) -> Completed:
     return runner.run("mnb", Command(("sh", "-c", script, "sh", *words), **options))
 
 
@@ -123,10 +123,10 @@ def test_one_connection_serves_all_commands_and_is_closed(runner: SshRunner, ssh
     for _ in range(3):
         sh(runner, "true")
     runner.read_many("mnb", [reads("true")])
-    assert ssh.connected
+    assert ssh.connected()
     assert sum("ControlMaster=yes" in call for call in ssh.calls) == 1
     runner.close()
-    assert not ssh.connected
+    assert not ssh.connected()
     runner.close()
     assert sh(runner, "true").trouble is Trouble.NOT_RUN
 
@@ -160,7 +160,9 @@ def test_ssh_s_own_failure_says_nothing_about_the_command(mode: str, runner: Ssh
     assert [answer.argv for answer in answers[1:]] == [("true",), ("id",)]
 
 
-def test_a_host_that_takes_the_connection_and_says_nothing_is_unreachable(runner: SshRunner, ssh: Ssh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_takes_the_connection_and_says_nothing_is_unreachable(
+    runner: SshRunner, ssh: Ssh, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not "timed out": the command was never started."""
     monkeypatch.setattr("xcat_ha.runners.ssh._CONNECT_TIMEOUT_S", 0.25)
     ssh.set("mode", "hang")
@@ -255,4 +257,4 @@ def test_without_ssh_the_node_is_unreachable_not_down(tmp_path: Path, monkeypatc
     monkeypatch.setenv("PATH", str(tmp_path))
     done = SshRunner(MNB).run("mnb", reads("true"))
     assert (done.returncode, done.trouble) == (None, Trouble.UNREACHABLE)
-    assert "ssh: command not found" in done.stderr
+    assert "ssh: not found" in done.stderr

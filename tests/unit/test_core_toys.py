@@ -10,8 +10,10 @@ import ipaddress
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import define, evolve, field
+
 from xcat_ha.interfaces import (
     Drivers,
     FileSyncer,
@@ -42,7 +44,7 @@ IDENTITY = ServiceIdentity("mn", (ipaddress.ip_interface("192.0.2.11/24"),))
 SETS = (FileSet("credentials", ("/etc/xcat/ca",)), FileSet("hosts", ("/etc/hosts",)))
 
 
-def toy_pair(directory: Path | str = "/nowhere", **changed: object) -> Pair:
+def toy_pair(directory: Path | str = "/nowhere", **changed: Any) -> Pair:
     """A pair of the toy drivers."""
     toy = DriverChoice("toy", {"directory": str(directory)})
     pair = Pair("toys", (MNA, MNB), "mna", IDENTITY, toy, toy, toy, toy, toy, source="/etc/xcat-ha/pair.toml")
@@ -129,7 +131,7 @@ def put(key: str, value: str = "yes") -> Command:
     return changes("put", key, value)
 
 
-def toy_step(name: str, *commands: Command, host: str = "mna", **options: object) -> Step:
+def toy_step(name: str, *commands: Command, host: str = "mna", **options: Any) -> Step:
     """A step that is done when the host's fact of its name is ``yes``; by default its one command makes it so."""
     step = Step(name, f"because of {name}", host, fact(name, host=host), commands or (put(name),))
     return evolve(step, **options)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve, frozen
 
-from test_core_planning import GIVEN
-from test_core_status import primary, silent, standby
-from test_core_toys import MNA, MNB, ToyClock
+from tests.unit.test_core_planning import GIVEN
+from tests.unit.test_core_status import primary, silent, standby
+from tests.unit.test_core_toys import MNA, MNB, ToyClock
 from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.journal import Beginning, Journal, Outcome, summarise
 from xcat_ha.observation import PairState

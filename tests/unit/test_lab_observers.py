@@ -53,9 +53,7 @@ def test_monitor_lines_become_events() -> None:
 
 def test_an_address_under_detection_is_not_held() -> None:
     events = parse_monitor(MONITOR, "mna")
-    assert holdings(changes(events, "fd77::11"), MIDNIGHT_S + 9) == [
-        Interval(MIDNIGHT_S + 3, MIDNIGHT_S + 9, ("mna",))
-    ]
+    assert holdings(changes(events, "fd77::11"), MIDNIGHT_S + 9) == [Interval(MIDNIGHT_S + 3, MIDNIGHT_S + 9, ("mna",))]
     assert holdings(changes(events, "fd77::22"), MIDNIGHT_S + 9) == []
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface, ip_interface
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from xcat_ha_drivers.linux.addresses import (
     Held,
     Link,

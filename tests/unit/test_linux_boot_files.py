@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+
 from xcat_ha_drivers.linux import node_side
 from xcat_ha_drivers.linux.boot_files import find_settings, read_listing, with_address
 
@@ -51,7 +52,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("path", "line", "counts"), TABLE)
-def test_what_sets_an_address(tmp_path: Path, path: str, line: str, counts: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_what_sets_an_address(tmp_path: Path, path: str, line: str, counts: bool) -> None:
     file = tmp_path / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"# heading\n{line}\n")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from xcat_ha_drivers.linux import LinuxIdentity
 
 from tests.unit.test_linux_addresses import CAPTURED
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import Holding
 from xcat_ha.models import DriverChoice, IdentityMode, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Completed, Effect, Trouble
+from xcat_ha_drivers.linux import LinuxIdentity
 
 MNA = Node(id="mna", name="mna", address="10.77.0.21", interface="en1")
 MNB = Node(id="mnb", name="mnb", address="10.77.0.22", interface="en1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
+
 from xcat_ha_drivers.linux.segment import NOBODY, Arp, advertised, advertisement, claims, mac_bytes, solicitation
 
 OURS = mac_bytes("02:77:00:00:00:22")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from test_core_toys import IDENTITY, MNA, MNB, Relocated, World, hosts_in, toy_drivers, toy_pair
+from tests.unit.test_core_toys import IDENTITY, MNA, MNB, Relocated, World, fact, hosts_in, toy_drivers, toy_pair
 from xcat_ha.errors import ExitCode, RefusedError, UnknownStateError
 from xcat_ha.execution import judge
 from xcat_ha.models import Engine, Node, Pair, ServiceIdentity
@@ -85,7 +84,8 @@ def test_the_database_is_one_the_driver_serves(text: str | None, verdict: Verdic
 
 
 @pytest.mark.parametrize(
-    ("engines", "first", "verdict"), [({Engine.POSTGRESQL}, "Pg:x", H), ({Engine.POSTGRESQL, Engine.MYSQL}, "mysql:x", H), ({Engine.DB2}, "Pg:x", F)]
+    ("engines", "first", "verdict"),
+    [({Engine.POSTGRESQL}, "Pg:x", H), ({Engine.POSTGRESQL, Engine.MYSQL}, "mysql:x", H), ({Engine.DB2}, "Pg:x", F)],
 )
 def test_a_driver_may_serve_several_databases(engines: set[Engine], first: str, verdict: Verdict, tmp_path: Path) -> None:
     (tmp_path / "cfgloc").write_text(f"{first}\nsecond line: x\n")
@@ -274,8 +274,6 @@ def test_xcatd_is_stopped_only_if_unit_and_listener_are_gone(systemctl: str, ss:
 
 
 def test_a_requirement_that_fails_refuses_and_one_that_is_not_known_refuses_too() -> None:
-    from test_core_toys import fact  # noqa: PLC0415
-
     world = World()
     world.facts["mna"] = {"ready": "yes", "room": "no"}
     require(world, (fact("ready"),))
@@ -298,12 +296,27 @@ def test_a_requirement_that_fails_refuses_and_one_that_is_not_known_refuses_too(
     [
         (
             checks_before_handover(PAIR, DRIVERS, MNA, MNB),
-            ("mna reaches mnb", "mnb reaches mna", "xCAT has the same version", "xcat-ha has the same version", "database of mna", "database of mnb",
-             "xcatd is stopped on mnb", "mnb has 512 MiB free"),
+            (
+                "mna reaches mnb",
+                "mnb reaches mna",
+                "xCAT has the same version",
+                "xcat-ha has the same version",
+                "database of mna",
+                "database of mnb",
+                "xcatd is stopped on mnb",
+                "mnb has 512 MiB free",
+            ),
         ),
         (
             checks_before_setup(PAIR, DRIVERS, MNA, MNB),
-            ("xCAT has the same version", "xcat-ha has the same version", "database of mna", "database of mnb", "mnb has 512 MiB free", "no service nodes"),
+            (
+                "xCAT has the same version",
+                "xcat-ha has the same version",
+                "database of mna",
+                "database of mnb",
+                "mnb has 512 MiB free",
+                "no service nodes",
+            ),
         ),
     ],
     ids=["hand-over", "setup"],
@@ -337,7 +350,7 @@ SITE_OUT = "clustersite: domain=cluster.example\nclustersite: master=192.0.2.11\
         (Completed((), 0, "garbage: = \n=\n: \n"), False),
     ],
 )
-def test_the_site_table_is_known_only_with_its_master(answer: Completed, known: bool) -> None:
+def test_the_site_table_is_known_only_with_its_master(answer: Completed, known: object) -> None:
     site = interpret_site(answer)
     assert site.known is known
     if known:
@@ -353,5 +366,5 @@ def test_a_port_that_is_none_is_xcat_s_own(port: str, read: int) -> None:
 
 def test_asking_for_the_site_table_only_reads() -> None:
     assert site_question().effect is Effect.READS
-    assert os.path.isabs(str(site_question().argv[0]))
+    assert str(site_question().argv[0]).startswith("/")
     assert str(IDENTITY.primary_address) == "192.0.2.11"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from xcat_ha_drivers.rsync import Rsync
-
 from xcat_ha.models import Pair
 from xcat_ha.testing import FileSyncerContract
+from xcat_ha_drivers.rsync import Rsync
 
 
 class TestRsync(FileSyncerContract):

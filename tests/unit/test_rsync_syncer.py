@@ -11,8 +11,6 @@ from collections.abc import Mapping
 
 import pytest
 from attrs import evolve
-from xcat_ha_drivers.rsync import Rsync
-from xcat_ha_drivers.rsync.spec import SyncSpec, from_words, to_words
 
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import SetState
@@ -20,6 +18,8 @@ from xcat_ha.models import FileSet
 from xcat_ha.steps import Completed
 from xcat_ha.testing import example_pair
 from xcat_ha.xcat.file_sets import standard_file_sets
+from xcat_ha_drivers.rsync import Rsync
+from xcat_ha_drivers.rsync.spec import SyncSpec, from_words, to_words
 
 PAIR = example_pair()
 MNA, MNB = PAIR.nodes
@@ -37,6 +37,12 @@ def test_one_step_per_set_on_the_source() -> None:
     for step in steps:
         assert [probe.host for check in step.only_if for probe in check.probes] == ["mnb"]
         assert [command.progress for command in step.commands] == ["rsync"]
+
+
+def test_the_delete_guard_can_be_opened_for_all_sets() -> None:
+    steps = Rsync(PAIR, {"max_delete_pct": 40}).steps_to_sync(MNA, MNB, (TREE, evolve(TREE, name="more", max_delete_pct=50.0)))
+    limits = [word for step in steps for word in step.commands[0].argv if str(word).startswith("--max-delete-pct=")]
+    assert limits == ["--max-delete-pct=40.0", "--max-delete-pct=50.0"]
 
 
 def test_words_say_all_of_a_set() -> None:
@@ -66,7 +72,9 @@ def test_names_that_are_none(name: str) -> None:
         Rsync(PAIR, {}).steps_to_sync(MNA, MNB, (FileSet(name, ("/srv/x",)),))
 
 
-@pytest.mark.parametrize("options", [{"timeout_s": 0}, {"io_timeout_s": "x"}, {"bandwidth_kib_s": -1}, {"other": 1}])
+@pytest.mark.parametrize(
+    "options", [{"timeout_s": 0}, {"io_timeout_s": "x"}, {"bandwidth_kib_s": -1}, {"max_delete_pct": 101}, {"other": 1}]
+)
 def test_options_are_checked(options: Mapping[str, object]) -> None:
     with pytest.raises(ConfigError):
         Rsync(PAIR, options)
@@ -123,4 +131,4 @@ def test_built_in_sets(*, valid: bool) -> None:
 def test_directories_that_are_none(field: str, value: str) -> None:
     good = {"installdir": "/install", "tftpdir": "/tftpboot", "xcat_dir": "/etc/xcat", "root_home": "/root"}
     with pytest.raises(ConfigError):
-        standard_file_sets(**{**good, field: value}, cfgloc_stays_valid=True)  # type: ignore[arg-type]
+        standard_file_sets(**{**good, field: value}, cfgloc_stays_valid=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xcat_ha_drivers.rsync.merge import OwnName, merge_hosts
-from xcat_ha_drivers.rsync.spec import SyncSpec
 
 from tests.unit.rsync_nodes import TwoNodes, tree, write
 from xcat_ha.xcat.file_sets import standard_file_sets
+from xcat_ha_drivers.rsync.merge import OwnName, merge_hosts
+from xcat_ha_drivers.rsync.spec import SyncSpec
 
 HOSTS = standard_file_sets(installdir="/install", tftpdir="/tftpboot", cfgloc_stays_valid=True)[3]
 OWN = OwnName("mnb.example.org", "10.77.0.22")

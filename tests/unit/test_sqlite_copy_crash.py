@@ -26,7 +26,7 @@ KILLED = 128 + signal.SIGKILL
 
 def strace(trees: Trees, host: str, argv: tuple[str, ...], *options: str) -> subprocess.CompletedProcess[str]:
     words = ["strace", "-f", "-qq", "-o", str(trees.top / "trace"), *options, sys.executable, *argv[1:]]
-    return subprocess.run(words, env=trees.environment(host), capture_output=True, text=True, check=False)  # noqa: S603
+    return subprocess.run(words, env=trees.environment(host), capture_output=True, text=True, check=False)
 
 
 def killed_at(trees: Trees, host: str, argv: tuple[str, ...], number: int) -> bool:
@@ -92,7 +92,7 @@ def test_a_snapshot_killed_anywhere(tmp_path: Path) -> None:
         execute_steps(trees.backend.steps_to_sync(trees.a, trees.b), trees)
         assert trees.files(trees.b) == trees.files(trees.a)
         assert_nothing_is_left_over(trees)
-    assert number > 7
+    assert number > 5
 
 
 def test_a_receive_killed_anywhere(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_saved_divergence_killed_anywhere(tmp_path: Path) -> None:
 
 def test_killed_at_random_times_again_and_again(tmp_path: Path) -> None:
     trees = seeded(tmp_path)
-    chance = random.Random(20)  # a seed that fails can be found again  # noqa: S311
+    chance = random.Random(20)  # a seed that fails can be found again
     for number in range(25):
         change_source(trees, str(number))
         old, verb = trees.files(trees.b), chance.choice(("snapshot", "receive"))
@@ -186,8 +186,10 @@ def test_killed_at_random_times_again_and_again(tmp_path: Path) -> None:
             assert trees.side(trees.a, "snapshot").ok
         new = trees.files(trees.a)
         argv = program("mna", "snapshot") if verb == "snapshot" else trees.receive_words(trees.a, trees.b)
-        with subprocess.Popen(  # noqa: S603
-            [sys.executable, *argv[1:]], env=trees.environment("mna" if verb == "snapshot" else "mnb"), stdout=subprocess.DEVNULL,
+        with subprocess.Popen(
+            [sys.executable, *argv[1:]],
+            env=trees.environment("mna" if verb == "snapshot" else "mnb"),
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
             time.sleep(chance.uniform(0.05, 0.4))  # the time of the kill is the test's input, not something waited for
@@ -237,7 +239,7 @@ def test_the_order_of_write_fsync_and_rename(tmp_path: Path) -> None:
     found = calls(trees)
     # 1. the copy: every file and its directory durable before it is called a generation, the name durable before it is put in place
     named = first(found, "rename", "/incoming$", "/generations/000002-")
-    for name in ("nodelist.sqlite", "nodetype.sqlite", "site.sqlite", "manifest.json"):
+    for name in ("nodelist.sqlite", "nodetype.sqlite", "manifest.json"):  # the others are links to files that are durable already
         assert first(found, "fsync", f"/incoming/{name}$") < named
     assert first(found, "fsync", "/incoming$") < named
     generation_durable = first(found, "fsync", "/generations$", after=named)

@@ -16,11 +16,10 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
-from xcat_ha_drivers.sqlite_copy import SqliteCopy
-
 from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.models import DriverChoice, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Command, Completed, Effect
+from xcat_ha_drivers.sqlite_copy import SqliteCopy
 
 DATA = Path(__file__).parents[1] / "data" / "sqlite"
 NODE_SIDE = "xcat_ha_drivers.sqlite_copy.node_side"
@@ -77,8 +76,15 @@ class Trees(Runner):
         )
         self.a, self.b = self.nodes
         self.pair = Pair(
-            name="pair", nodes=(self.a, self.b), preferred="mna", identity=ServiceIdentity("mn", (ip_interface("10.77.0.11/16"),)),
-            **{driver: DriverChoice("none") for driver in ("database", "files", "network", "services", "schedule")},
+            name="pair",
+            nodes=(self.a, self.b),
+            preferred="mna",
+            identity=ServiceIdentity("mn", (ip_interface("10.77.0.11/16"),)),
+            database=DriverChoice("none"),
+            files=DriverChoice("none"),
+            network=DriverChoice("none"),
+            services=DriverChoice("none"),
+            schedule=DriverChoice("none"),
         )
         self.backend = SqliteCopy(self.pair, options)
         self.changes: list[Command] = []
@@ -99,7 +105,9 @@ class Trees(Runner):
     def environment(self, host: str) -> dict[str, str]:
         python_path = os.pathsep.join(path for path in sys.path if path)
         return {
-            "PATH": f"{self.top}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "XCAT_HA_ROOT": str(self.top / host), "TREES": str(self.top),
+            "PATH": f"{self.top}/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "XCAT_HA_ROOT": str(self.top / host),
+            "TREES": str(self.top),
             "PYTHONPATH": python_path,
         }
 
@@ -117,7 +125,7 @@ class Trees(Runner):
         if sys.executable not in argv:  # a plain command knows nothing of trees
             argv = tuple(f"{self.top}/{host}{word}" if word.startswith(("/var/lib/", "/etc/")) else word for word in argv)
         began = time.monotonic()
-        done = subprocess.run(argv, env=self.environment(host), capture_output=True, text=True, errors="surrogateescape", check=False)  # noqa: S603
+        done = subprocess.run(argv, env=self.environment(host), capture_output=True, text=True, errors="surrogateescape", check=False)
         return Completed(argv, done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
@@ -148,7 +156,8 @@ class Trees(Runner):
 
     def side(self, node: Node, verb: str, *words: str) -> Completed:
         return self.run_words(
-            node.id, (node.python, "-m", NODE_SIDE, verb, f"--node={node.id}", "--xcat-dir=/etc/xcat", "--wait-s=2", *words),
+            node.id,
+            (node.python, "-m", NODE_SIDE, verb, f"--node={node.id}", "--xcat-dir=/etc/xcat", "--wait-s=2", *words),
         )
 
     def receive_words(self, source: Node, target: Node, *words: str) -> tuple[str, ...]:
@@ -185,14 +194,14 @@ def write(directory: Path, *names: str, table: str = "nodelist") -> None:
     """Commit rows."""
     connection = sqlite3.connect(directory / f"{table}.sqlite", timeout=10)
     with connection:
-        connection.executemany(f"INSERT INTO {table} (node) VALUES (?)", [(name,) for name in names])  # noqa: S608
+        connection.executemany(f"INSERT INTO {table} (node) VALUES (?)", [(name,) for name in names])
     connection.close()
 
 
 def names_in(path: Path) -> set[str]:
     """All node names of a table file."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    rows = connection.execute(f"SELECT node FROM {path.stem}").fetchall()  # noqa: S608
+    rows = connection.execute(f"SELECT node FROM {path.stem}").fetchall()
     connection.close()
     return {str(row[0]) for row in rows}
 
@@ -200,7 +209,7 @@ def names_in(path: Path) -> set[str]:
 def die_in_a_transaction(directory: Path) -> None:
     """A writer of nodelist is killed after half of its transaction reached the file."""
     before = sha256(directory / "nodelist.sqlite")
-    done = subprocess.run([sys.executable, "-c", HOT_JOURNAL, str(directory / "nodelist.sqlite")], check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", HOT_JOURNAL, str(directory / "nodelist.sqlite")], check=False)
     assert done.returncode == -signal.SIGKILL
     assert (directory / "nodelist.sqlite-journal").stat().st_size > 512
     assert sha256(directory / "nodelist.sqlite") != before, "the cache did not spill, so nothing is torn"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from xcat_ha_drivers.systemd_timer import SystemdTimer
-from xcat_ha_drivers.systemd_timer.unit_files import JobSpec, files_of, quoted, why_unusable
 
 from tests.unit.test_linux_driver import MNA, PAIR, done
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import Job, JobState, ScheduleState
 from xcat_ha.steps import Completed, Trouble
+from xcat_ha_drivers.systemd_timer import SystemdTimer
+from xcat_ha_drivers.systemd_timer.unit_files import JobSpec, files_of, quoted, why_unusable
 
 SHOWN = """\
 1732439000.500000000

@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from xcat_ha_drivers.systemd import Systemd, choice
-from xcat_ha_drivers.systemd.processes import Process, end_processes, find_processes, udp_port_taken
-from xcat_ha_drivers.systemd.units import Unit, parse_show, rc_started
 
 from tests.unit.test_linux_driver import MNA, PAIR, done
 from xcat_ha.errors import UnknownStateError
 from xcat_ha.interfaces import ROLE_SERVICES, Service, ServiceStates, UnitState
 from xcat_ha.steps import Completed, Trouble
+from xcat_ha_drivers.systemd import Systemd, choice
+from xcat_ha_drivers.systemd.processes import Process, end_processes, find_processes, udp_port_taken
+from xcat_ha_drivers.systemd.units import Unit, parse_show, rc_started
 
 # Captured from systemd 252 (Debian 12); bind9 is an alias of named there, isc-dhcp-server a SysV script.
 CAPTURED = """\
@@ -102,7 +102,7 @@ def test_silence_and_nonsense_are_unknown(bad: Completed) -> None:
         (unit("inactive", "dead"), False, False),
     ],
 )
-def test_running(state: Unit, running: bool, settled: bool) -> None:  # noqa: FBT001 - columns of the table
+def test_running(state: Unit, running: bool, settled: bool) -> None:
     assert (state.running, state.settled) == (running, settled)
 
 
@@ -122,7 +122,7 @@ def test_running(state: Unit, running: bool, settled: bool) -> None:  # noqa: FB
         (unit(file_state="", load="not-found"), False),
     ],
 )
-def test_starts_at_boot(state: Unit, boots: bool) -> None:  # noqa: FBT001 - a column of the table
+def test_starts_at_boot(state: Unit, boots: bool) -> None:
     assert state.starts_at_boot(()) is boots
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from attrs import evolve
 
-from test_core_planning import GIVEN, transcript
-from test_core_status import primary, silent, standby
-from test_core_toys import MNA, MNB
+from tests.unit.test_core_planning import GIVEN, transcript
+from tests.unit.test_core_status import primary, silent, standby
+from tests.unit.test_core_toys import MNA, MNB
 from xcat_ha.errors import RefusedError
 from xcat_ha.interfaces import Contents
 from xcat_ha.journal import summarise

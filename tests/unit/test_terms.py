@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_core_toys import MNA, MNB, Relocated, World
+from tests.unit.test_core_toys import MNA, MNB, Relocated, World
 from xcat_ha.execution import judge
 from xcat_ha.observation import question_for_term, term_of
 from xcat_ha.planning.terms import accepts_copies_from, term_is

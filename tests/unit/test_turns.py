@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from test_core_status import primary, services, silent, standby
-from test_core_toys import MNA, MNB
+from tests.unit.test_core_status import primary, services, silent, standby
+from tests.unit.test_core_toys import MNA, MNB
 from xcat_ha.interfaces import ReplicaRole, ReplicaState, Service
 from xcat_ha.observation import NodeState, PairState
 from xcat_ha.planning.turns import Turn, while_idle, while_serving

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from test_core_planning import GIVEN, transcript
-from test_core_status import silent, standby
-from test_core_toys import MNA, MNB, toy_pair
+from tests.unit.test_core_planning import GIVEN, transcript
+from tests.unit.test_core_status import silent, standby
+from tests.unit.test_core_toys import MNA, MNB, toy_pair
 from xcat_ha.errors import StepFailedError
 from xcat_ha.execution import execute_steps
 from xcat_ha.models import Witness

@@ -49,7 +49,7 @@ class _Verb(cli.Application):
 
     CALL_MAIN_IF_NESTED_COMMAND = False
     config = cli.SwitchAttr("--config", str, default=CONFIG_PATH, argname="FILE", help="the pair's configuration")
-    as_json = cli.Flag("--json", help="answer as one JSON document on stdout (docs/json.md)")
+    as_json = cli.Flag("--json", help="answer as one JSON document on stdout (docs/json.rst)")
 
     def _answer(self, work: Callable[[], ExitCode]) -> int:
         """Run ``work``; an error becomes a message on stderr (or JSON on stdout) and its exit code."""

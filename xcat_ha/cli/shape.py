@@ -1,4 +1,4 @@
-"""The JSON shape of every answer; versioned, documented in ``docs/json.md``."""
+"""The JSON shape of every answer; versioned, documented in ``docs/json.rst``."""
 
 from __future__ import annotations
 

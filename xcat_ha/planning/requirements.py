@@ -7,7 +7,7 @@ import re
 
 from attrs import frozen
 
-from xcat_ha.interfaces import ROLE_SERVICES, Drivers
+from xcat_ha.interfaces import ROLE_SERVICES, Drivers, ReplicaRole
 from xcat_ha.models import Engine, Node, Pair
 from xcat_ha.observation import NodeState, PairState
 from xcat_ha.ssh_command import ssh_argv
@@ -219,8 +219,10 @@ def _stopped(state: NodeState) -> Finding:
 
 
 def _copy(state: NodeState) -> Finding:
-    hint = "xcat-ha sync"
-    return Finding("copy", f"{state.node.id} has a good copy of the database", _three(state.replica.healthy, state.replica.detail), hint)
+    """A database of the standby's own is none, however sound it is."""
+    replica = state.replica
+    good = False if replica.role in {ReplicaRole.SOURCE, ReplicaRole.NONE} else (replica.healthy if replica.role is not None else None)
+    return Finding("copy", f"{state.node.id} has a good copy of the database", _three(good, replica.detail), "xcat-ha sync")
 
 
 def checks_before_setup(pair: Pair, drivers: Drivers, primary: Node, standby: Node) -> tuple[Check, ...]:

@@ -22,9 +22,9 @@ from xcat_ha.steps import Phase, in_order, side_by_side
 def phases_to_serve(given: PlanningInput, new: Node, reachable: tuple[Node, ...]) -> tuple[PhasePlanner, ...]:
     """``new``, whose database is its own, takes identity and services. Only ``reachable`` nodes (``new`` among them) are touched."""
     return (
-        PhasePlanner("acquire", partial(_acquire, given, new), needs_observation=False),
-        PhasePlanner("start-xcatd", partial(_start_xcatd, given, new), needs_observation=False),
-        PhasePlanner("serve", partial(_serve, given, new)),
+        PhasePlanner("acquire", partial(_acquire, given, new), needs_observation=False, outlives_reboot=False),
+        PhasePlanner("start-xcatd", partial(_start_xcatd, given, new), needs_observation=False, outlives_reboot=False),
+        PhasePlanner("serve", partial(_serve, given, new), outlives_reboot=False),
         PhasePlanner("settle", partial(_settle, given, reachable, new)),
     )
 

@@ -53,7 +53,7 @@ def plan_setup(given: PlanningInput, primary: Node, standby: Node, config_text: 
         phases=(
             PhasePlanner("know-each-other", partial(_know_each_other, given, primary, standby, config_text), needs_observation=False),
             PhasePlanner("standby-off", partial(_standby_off, given, standby)),
-            PhasePlanner("own-addresses", partial(_own_addresses, given, primary, standby), needs_observation=False),
+            PhasePlanner("own-addresses", partial(_own_addresses, given, primary, standby), needs_observation=False, outlives_reboot=False),
             PhasePlanner("nothing-at-boot", partial(_nothing_at_boot, given, primary, standby)),
             PhasePlanner("first-copy", partial(_first_copy, given, primary, standby), needs_observation=False),
             PhasePlanner("schedule", partial(_schedule, given, primary, standby), needs_observation=False),
@@ -109,7 +109,10 @@ def _nothing_at_boot(given: PlanningInput, primary: Node, standby: Node, state: 
 
 
 def _first_copy(given: PlanningInput, primary: Node, standby: Node, _state: PairState) -> Phase:
-    database = received(given.drivers.replication.steps_to_seed(primary, standby), standby, primary, given.term)
+    replication = given.drivers.replication
+    # Whatever was written on the standby when it was a node of its own can be got back.
+    saved = replication.steps_to_save_divergence(standby)
+    database = (*saved, *received(replication.steps_to_seed(primary, standby), standby, primary, given.term))
     lanes = (database, *file_lanes(given, primary, standby, given.file_sets))
     return Phase(name="first-copy", why=f"{standby.id} gets everything {primary.id} has.", stages=(side_by_side(*lanes),))
 

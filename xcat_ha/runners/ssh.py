@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from attrs import evolve
 
@@ -50,14 +51,21 @@ class SshRunner(Runner):
         return ("ssh", *common, "-o", f"ControlPath={self._socket}", *options, f"root@{self._node.address}")
 
     def _connect(self) -> Completed | None:
-        """Open the master connection once; None when it is there, else what went wrong."""
+        """Open the master connection once; None when it is there, else what went wrong.
+
+        Should it die later, ssh by itself connects anew for each command.
+        """
         with self._opening:
-            if self._open and run_process(self._argv("-O", "check"), stdin=None, timeout_s=5).ok:
+            if self._open:
                 return None
             if self._closed:
                 return Completed((), None, stderr="this runner was closed", trouble=Trouble.NOT_RUN)
             master = self._argv("-o", "ControlMaster=yes", "-o", f"ControlPersist={_PERSIST_S}", "-N", "-f")
-            completed = run_process(master, stdin=None, timeout_s=_CONNECT_TIMEOUT_S * 2)
+            # The master outlives this call: were its stderr our pipe, we would wait for its end.
+            said = Path(self._directory, "said")
+            quiet = ("/bin/sh", "-c", 'exec "$@" >/dev/null 2>"$0"', str(said), *master)
+            completed = run_process(quiet, stdin=None, timeout_s=_CONNECT_TIMEOUT_S * 2, shown_argv=master)
+            completed = evolve(completed, stderr=said.read_text(encoding="utf-8", errors="replace") if said.exists() else "")
             self._open = completed.ok
             # A host that takes the connection and then says nothing did not answer; no command ran out of time.
             return None if completed.ok else self._translate(evolve(completed, trouble=None), completed.argv)

@@ -22,7 +22,7 @@ directories and without root. Programs that only your driver calls are taught to
     def my_tool(host: SimulatedHost, call: Call) -> Answer:
         if call.words[:1] == ("arm",):
             host.write("/var/lib/mytool/armed", "yes")
-        return Answer(0, "armed\\n" if host.path("/var/lib/mytool/armed").exists() else "idle\\n")
+        return Answer(0, "armed" if host.path("/var/lib/mytool/armed").exists() else "idle")
 
 To run the same tests on real machines, implement :class:`Site` for them and return it from ``make_site``.
 """
@@ -50,8 +50,35 @@ from xcat_ha.testing.tree import Entry, digest, entries  # noqa: E402
 from xcat_ha.testing.watch import Ran, SimulatedPowerCut, WatchedRunner  # noqa: E402
 
 __all__ = [
-    "Address", "Answer", "Call", "Deed", "DriverContract", "Entry", "FenceContract", "FileSyncerContract", "Handler", "IdentityContract",
-    "ImagesContract", "Machine", "Process", "Ran", "ReadThatChangedError", "RecordStore", "ReplicationContract", "ScheduleContract",
-    "ServiceControlContract", "SimulatedClock", "SimulatedHost", "SimulatedPair", "SimulatedPowerCut", "SimulatedSite", "Site",
-    "SqliteTables", "Unit", "WatchedRunner", "digest", "entries", "example_pair",
+    "Address",
+    "Answer",
+    "Call",
+    "Deed",
+    "DriverContract",
+    "Entry",
+    "FenceContract",
+    "FileSyncerContract",
+    "Handler",
+    "IdentityContract",
+    "ImagesContract",
+    "Machine",
+    "Process",
+    "Ran",
+    "ReadThatChangedError",
+    "RecordStore",
+    "ReplicationContract",
+    "ScheduleContract",
+    "ServiceControlContract",
+    "SimulatedClock",
+    "SimulatedHost",
+    "SimulatedPair",
+    "SimulatedPowerCut",
+    "SimulatedSite",
+    "Site",
+    "SqliteTables",
+    "Unit",
+    "WatchedRunner",
+    "digest",
+    "entries",
+    "example_pair",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +39,7 @@ def _is_json(options: Sequence[str]) -> bool:
 
 
 def _value(words: Sequence[str], *names: str) -> str | None:
-    for name, value in zip(words, words[1:], strict=False):
+    for name, value in itertools.pairwise(words):
         if name in names:
             return value
     return None
@@ -136,7 +137,10 @@ def _link(host: SimulatedHost, options: Sequence[str], words: Sequence[str]) -> 
     if missing:
         return _no_device(missing[0])
     if _is_json(options):
-        return Answer(0, json.dumps([{key: value for key, value in _json(host, name).items() if key != "addr_info"} for name in names]) + "\n")
+        links = [_json(host, name) for name in names]
+        for link in links:
+            del link["addr_info"]
+        return Answer(0, json.dumps(links) + "\n")
     return Answer(0, "".join(f"{number}: {name}: <{','.join(_FLAGS)}> mtu 1500 state UP\n" for number, name in enumerate(names, 1)))
 
 
@@ -174,7 +178,8 @@ def _text(host: SimulatedHost, options: Sequence[str], kept: dict[str, list[Addr
         for address in found:
             kind = "inet6" if ":" in address.ip else "inet"
             tail = " ".join([kind, address.interface, "scope", address.scope, *sorted(address.flags), name])
-            lines.append(f"{number}: {name}    {tail}\\       valid_lft forever preferred_lft forever" if one_line else f"    {tail}")
+            whole = f"{number}: {name}    {tail}\\       valid_lft forever preferred_lft forever"
+            lines.append(whole if one_line else f"    {tail}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -182,14 +187,28 @@ def _json(host: SimulatedHost, name: str, found: Sequence[Address] = ()) -> dict
     infos = []
     for address in found:
         parsed = ipaddress.ip_interface(address.interface)
-        infos.append({
-            "family": "inet" if parsed.version == 4 else "inet6", "local": str(parsed.ip), "prefixlen": parsed.network.prefixlen,
-            "scope": address.scope, **dict.fromkeys(sorted(address.flags), True), "label": name, "valid_life_time": 4294967295,
-            "preferred_life_time": 4294967295,
-        })
+        infos.append(
+            {
+                "family": "inet" if parsed.version == 4 else "inet6",
+                "local": str(parsed.ip),
+                "prefixlen": parsed.network.prefixlen,
+                "scope": address.scope,
+                **dict.fromkeys(sorted(address.flags), True),
+                "label": name,
+                "valid_life_time": 4294967295,
+                "preferred_life_time": 4294967295,
+            }
+        )
     number = list(host.machine.interfaces).index(name) + 1
-    kind, mac = ("loopback", "00:00:00:00:00:00") if name == "lo" else ("ether", f"02:00:00:00:00:{host.node.address.rsplit('.', 1)[-1]:0>2}"[:17])
+    last = host.node.address.rsplit(".", 1)[-1][-2:]
+    kind, mac = ("loopback", "00:00:00:00:00:00") if name == "lo" else ("ether", f"02:00:00:00:00:{last:0>2}")
     return {
-        "ifindex": number, "ifname": name, "flags": _FLAGS, "mtu": 1500, "operstate": "UP", "link_type": kind, "address": mac,
+        "ifindex": number,
+        "ifname": name,
+        "flags": _FLAGS,
+        "mtu": 1500,
+        "operstate": "UP",
+        "link_type": kind,
+        "address": mac,
         "addr_info": infos,
     }

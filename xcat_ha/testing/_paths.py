@@ -10,15 +10,43 @@ from collections.abc import Sequence
 
 _DEVICES = frozenset({"/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/urandom", "/dev/full"})
 TOP_DIRECTORIES = (
-    "etc", "var", "run", "proc", "sys", "tmp", "root", "home", "install", "tftpboot", "opt", "srv", "usr", "boot", "mnt", "dev", "lib", "bin",
+    "etc",
+    "var",
+    "run",
+    "proc",
+    "sys",
+    "tmp",
+    "root",
+    "home",
+    "install",
+    "tftpboot",
+    "opt",
+    "srv",
+    "usr",
+    "boot",
+    "mnt",
+    "dev",
+    "lib",
+    "bin",
     "sbin",
 )
 _TOP = "|".join(TOP_DIRECTORIES)
 # A path begins where a word does: only blanks, quotes and some of the shell's operators may stand before it.
 _PATH_IN_SCRIPT = re.compile(rf"(?<![^\s\"'=<>|;&(`])(/(?:{_TOP})\b[^\s\"';|&<>(){{}}`]*)")
 _RSYNC_PATH_OPTIONS = (
-    "files-from", "exclude-from", "include-from", "partial-dir", "temp-dir", "backup-dir", "compare-dest", "copy-dest", "link-dest",
-    "log-file", "password-file", "write-batch", "read-batch",
+    "files-from",
+    "exclude-from",
+    "include-from",
+    "partial-dir",
+    "temp-dir",
+    "backup-dir",
+    "compare-dest",
+    "copy-dest",
+    "link-dest",
+    "log-file",
+    "password-file",
+    "write-batch",
+    "read-batch",
 )
 _RSYNC_PATH = re.compile(rf"(--(?:{'|'.join(_RSYNC_PATH_OPTIONS)})=)(/.*)")
 _PATH = re.compile(r"/(?:[A-Za-z0-9._]|$)")

@@ -13,11 +13,78 @@ from xcat_ha.testing._paths import TOP_DIRECTORIES
 from xcat_ha.testing._warm_python import bytecode_directory
 
 PASSED_THROUGH = (
-    "awk", "base64", "basename", "cat", "chgrp", "chmod", "chown", "cmp", "comm", "cp", "cut", "date", "dd", "df", "diff", "dirname", "du",
-    "echo", "env", "expr", "false", "find", "getent", "grep", "gzip", "gunzip", "head", "id", "install", "kill", "ln", "ls", "md5sum",
-    "mkdir", "mktemp", "mv", "nice", "ionice", "od", "printf", "pwd", "readlink", "realpath", "rm", "rmdir", "rsync", "sed", "seq",
-    "sha256sum", "sleep", "sort", "sqlite3", "stat", "sync", "tail", "tar", "tee", "test", "timeout", "touch", "tr", "true", "truncate",
-    "uniq", "wc", "xargs", "flock", "sh", "bash", "setsid", "stdbuf", "nohup",
+    "awk",
+    "base64",
+    "basename",
+    "cat",
+    "chgrp",
+    "chmod",
+    "chown",
+    "cmp",
+    "comm",
+    "cp",
+    "cut",
+    "date",
+    "dd",
+    "df",
+    "diff",
+    "dirname",
+    "du",
+    "echo",
+    "env",
+    "expr",
+    "false",
+    "find",
+    "getent",
+    "grep",
+    "gzip",
+    "gunzip",
+    "head",
+    "id",
+    "install",
+    "kill",
+    "ln",
+    "ls",
+    "md5sum",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "nice",
+    "ionice",
+    "od",
+    "printf",
+    "pwd",
+    "readlink",
+    "realpath",
+    "rm",
+    "rmdir",
+    "rsync",
+    "sed",
+    "seq",
+    "sha256sum",
+    "sleep",
+    "sort",
+    "sqlite3",
+    "stat",
+    "sync",
+    "tail",
+    "tar",
+    "tee",
+    "test",
+    "timeout",
+    "touch",
+    "tr",
+    "true",
+    "truncate",
+    "uniq",
+    "wc",
+    "xargs",
+    "flock",
+    "sh",
+    "bash",
+    "setsid",
+    "stdbuf",
+    "nohup",
 )
 """Real programs a simulated host has, if this machine has them."""
 
@@ -53,7 +120,7 @@ os.write(2, answer[8 + size:]) if answer[8 + size:] else None
 os._exit(code)
 """
 
-_PASS = """\
+_DIRECT = """\
 #!/bin/sh
 for word do
   shift
@@ -134,15 +201,25 @@ def install_shims(host: str, root: Path, programs: Path, base: Path, socket: str
     custom = custom.replace('SIMULATED_HOST = ""', f"SIMULATED_HOST = {host!r}")
     custom = custom.replace('SIMULATED_SOCKET = ""', f"SIMULATED_SOCKET = {chr(0) + socket!r}")
     (python_library / "sitecustomize.py").write_text(custom)
-    names = {"library": str(library), "bytecode": bytecode_directory(), "python": sys.executable, "root": str(root), "programs": str(programs), "base": str(base), "socket": "\0" + socket, "host": host}
+    names = {
+        "library": str(library),
+        "bytecode": bytecode_directory(),
+        "python": sys.executable,
+        "root": str(root),
+        "programs": str(programs),
+        "base": str(base),
+        "socket": "\0" + socket,
+        "host": host,
+    }
     write_program(programs / ".ask", _ASK.format(**names, eats=False))
     write_program(programs / ".ask-eating", _ASK.format(**names, eats=True))
     for name in PASSED_THROUGH:
         program = shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin")
         if program is None:
             continue
-        template = _TRANSLATED if name in {"sh", "bash", "rsync"} else _PASS
-        write_program(programs / name, template.format(**names, name=name, program=program, paths=_COMMON_PATHS if name in _SCRIPTED else _ANY_PATH))
+        template = _TRANSLATED if name in {"sh", "bash", "rsync"} else _DIRECT
+        paths = _COMMON_PATHS if name in _SCRIPTED else _ANY_PATH
+        write_program(programs / name, template.format(**names, name=name, program=program, paths=paths))
     write_program(programs / "python3", _PYTHON.format(**names, path=":".join([str(python_library), *_search_path()])))
     write_program(programs / "ssh", _SSH.format(**names))
 

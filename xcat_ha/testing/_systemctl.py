@@ -67,7 +67,7 @@ def _parse(host: SimulatedHost, words: Sequence[str]) -> _Asked:
 
 
 def _full(name: str) -> str:
-    return name if "." in name.rsplit("/", 1)[-1] and name.rsplit(".", 1)[1] in {"service", "timer", "socket", "target", "mount"} else f"{name}.service"
+    return name if name.rsplit(".", 1)[-1] in {"service", "timer", "socket", "target", "mount"} else f"{name}.service"
 
 
 def find_unit(host: SimulatedHost, name: str) -> Unit | None:
@@ -84,7 +84,9 @@ def find_unit(host: SimulatedHost, name: str) -> Unit | None:
     options = _read_unit_file(host, fragment)
     install = "Install" in options
     return Unit(
-        name, enabled="disabled" if install else "static", fragment=fragment,
+        name,
+        enabled="disabled" if install else "static",
+        fragment=fragment,
         properties={"Description": options["Unit"].get("Description", "") if "Unit" in options else ""},
     )
 
@@ -151,13 +153,19 @@ def _run_service(host: SimulatedHost, unit: Unit) -> bool:
     unit.failed = done.returncode != 0
     moment = time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime())
     unit.properties |= {
-        "ExecMainStatus": str(done.returncode), "ExecMainExitTimestamp": moment, "ExecMainStartTimestamp": moment,
-        "ExecMainStartTimestampMonotonic": str(began_us), "ExecMainExitTimestampMonotonic": str(int(host.machine.uptime_s() * 1e6)),
-        "ExecMainCode": "1", "Result": "exit-code" if unit.failed else "success",
+        "ExecMainStatus": str(done.returncode),
+        "ExecMainExitTimestamp": moment,
+        "ExecMainStartTimestamp": moment,
+        "ExecMainStartTimestampMonotonic": str(began_us),
+        "ExecMainExitTimestampMonotonic": str(int(host.machine.uptime_s() * 1e6)),
+        "ExecMainCode": "1",
+        "Result": "exit-code" if unit.failed else "success",
     }
     timer = host.machine.units.get(unit.name.removesuffix(".service") + ".timer")
     if timer is not None:
         timer.properties["LastTriggerUSec"] = moment
+    if not unit.failed:
+        host.machine.units.pop(unit.name, None)  # systemd forgets an inactive unit nobody refers to, and with it how it ended
     return not unit.failed
 
 
@@ -218,10 +226,23 @@ def _facts(unit: Unit | None, name: str, host: SimulatedHost) -> dict[str, str]:
     sub = {"active": "waiting" if waits else "running", "inactive": "dead", "failed": "failed"}[state]
     pid = next((pid for pid, process in host.machine.processes.items() if process.unit == name), 0)
     facts = {
-        "Id": name, "Names": name, "Description": name, "LoadState": load, "ActiveState": state, "SubState": sub,
-        "UnitFileState": unit.enabled if unit else "", "FragmentPath": unit.fragment if unit else "", "MainPID": str(pid),
-        "Result": "success", "ExecMainStatus": "0", "ExecMainCode": "0", "ExecMainExitTimestamp": "", "ExecMainStartTimestamp": "",
-        "ExecMainStartTimestampMonotonic": "0", "ExecMainExitTimestampMonotonic": "0", "NeedDaemonReload": "no",
+        "Id": name,
+        "Names": name,
+        "Description": name,
+        "LoadState": load,
+        "ActiveState": state,
+        "SubState": sub,
+        "UnitFileState": unit.enabled if unit else "",
+        "FragmentPath": unit.fragment if unit else "",
+        "MainPID": str(pid),
+        "Result": "success",
+        "ExecMainStatus": "0",
+        "ExecMainCode": "0",
+        "ExecMainExitTimestamp": "",
+        "ExecMainStartTimestamp": "",
+        "ExecMainStartTimestampMonotonic": "0",
+        "ExecMainExitTimestampMonotonic": "0",
+        "NeedDaemonReload": "no",
     }
     if waits:
         facts |= {"LastTriggerUSec": "", "NextElapseUSecMonotonic": "1min", "Unit": name.removesuffix(".timer") + ".service"}
@@ -250,9 +271,11 @@ def _list_units(asked: _Asked) -> Answer:
     units = [unit for unit in units if unit.running or unit.failed or asked.flags & {"-a", "--all"}]
     rows = [(unit.name, _facts(unit, unit.name, asked.host)) for unit in units]
     if asked.output == "json":
-        shown = [{"unit": name, "load": facts["LoadState"], "active": facts["ActiveState"], "sub": facts["SubState"]} for name, facts in rows]
+        keys = {"load": "LoadState", "active": "ActiveState", "sub": "SubState"}
+        shown = [{"unit": name, **{key: facts[fact] for key, fact in keys.items()}} for name, facts in rows]
         return Answer(0, json.dumps(shown) + "\n")
-    return Answer(0, "".join(f"{name} {facts['LoadState']} {facts['ActiveState']} {facts['SubState']} {facts['Description']}\n" for name, facts in rows))
+    columns = ("LoadState", "ActiveState", "SubState", "Description")
+    return Answer(0, "".join(f"{' '.join([name, *(facts[column] for column in columns)])}\n" for name, facts in rows))
 
 
 def _list_unit_files(asked: _Asked) -> Answer:
@@ -288,8 +311,22 @@ def _cat(asked: _Asked) -> Answer:
 
 
 _VERBS: dict[str, Callable[[_Asked], Answer]] = {
-    "start": _start, "stop": _stop, "restart": _restart, "enable": _set_enabled("enabled"), "disable": _set_enabled("disabled"),
-    "mask": _set_enabled("masked"), "unmask": _set_enabled("disabled"), "is-active": _is_active, "is-enabled": _is_enabled,
-    "is-failed": _is_active, "show": _show, "list-units": _list_units, "list-unit-files": _list_unit_files, "list-timers": _list_units,
-    "daemon-reload": _reload, "reset-failed": _reset_failed, "is-system-running": _is_running, "cat": _cat,
+    "start": _start,
+    "stop": _stop,
+    "restart": _restart,
+    "enable": _set_enabled("enabled"),
+    "disable": _set_enabled("disabled"),
+    "mask": _set_enabled("masked"),
+    "unmask": _set_enabled("disabled"),
+    "is-active": _is_active,
+    "is-enabled": _is_enabled,
+    "is-failed": _is_active,
+    "show": _show,
+    "list-units": _list_units,
+    "list-unit-files": _list_unit_files,
+    "list-timers": _list_units,
+    "daemon-reload": _reload,
+    "reset-failed": _reset_failed,
+    "is-system-running": _is_running,
+    "cat": _cat,
 }

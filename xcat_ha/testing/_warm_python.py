@@ -25,8 +25,31 @@ from pathlib import Path
 from typing import Any
 
 _PRELOADED = (
-    "argparse", "base64", "contextlib", "fcntl", "glob", "hashlib", "io", "ipaddress", "json", "math", "pathlib", "re", "select", "shlex",
-    "shutil", "socket", "sqlite3", "stat", "string", "struct", "subprocess", "tempfile", "time", "typing", "typing_extensions",
+    "argparse",
+    "base64",
+    "contextlib",
+    "fcntl",
+    "glob",
+    "hashlib",
+    "io",
+    "ipaddress",
+    "json",
+    "math",
+    "pathlib",
+    "re",
+    "select",
+    "shlex",
+    "shutil",
+    "socket",
+    "sqlite3",
+    "stat",
+    "string",
+    "struct",
+    "subprocess",
+    "tempfile",
+    "time",
+    "typing",
+    "typing_extensions",
 )
 _HEAD_BYTES = 4
 
@@ -49,8 +72,11 @@ class WarmPython:
         search = ":".join(str(Path(entry).resolve()) for entry in sys.path if entry and Path(entry).exists())
         with far:
             self._forker = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(far.fileno())], pass_fds=(far.fileno(),), stdin=subprocess.DEVNULL,
-                env={"PYTHONPATH": search, "PYTHONPYCACHEPREFIX": bytecode_directory(), "LANG": "C.UTF-8", "PATH": ""}, start_new_session=True,
+                [sys.executable, "-P", __file__, str(far.fileno())],
+                pass_fds=(far.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env={"PYTHONPATH": search, "PYTHONPYCACHEPREFIX": bytecode_directory(), "LANG": "C.UTF-8", "PATH": ""},
+                start_new_session=True,
             )
 
         atexit.register(self.close)
@@ -60,7 +86,7 @@ class WarmPython:
         self._talk.close()
         self._forker.wait()
 
-    def run(
+    def run(  # noqa: PLR0913 - what a process is started with
         self, words: Sequence[str], *, stdin: bytes, directory: str, environment: Mapping[str, str], custom: str, timeout_s: float
     ) -> tuple[int | None, bytes, bytes]:
         """Run ``python3 -m words…``; (exit status or None when out of time, stdout, stderr).

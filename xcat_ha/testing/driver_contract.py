@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
-from attrs import evolve, frozen
+from attrs import frozen
 
 from xcat_ha.errors import ConfigError, XcatHaError
 from xcat_ha.interfaces import Driver
 from xcat_ha.models import Pair
 from xcat_ha.planfile import steps_from_json, steps_to_json
-from xcat_ha.steps import Command, Completed, Effect, Ref, Step, Steps, Trouble
+from xcat_ha.steps import Effect, Ref, Steps, Trouble
+from xcat_ha.testing._contract_parts import GARBAGE, answer_of, assert_plain, commands_of, digests, spoilt
 from xcat_ha.testing.site import SimulatedSite, Site
 from xcat_ha.testing.watch import SimulatedPowerCut
 
 _SITE = pytest.StashKey[Site]()
 D = TypeVar("D", bound=Driver[Any])
-
-GARBAGE = (
-    "", "\n", "%$ \x00\x1b[31m\ufffd\udc80", "{", "[1, 2", "null", "0", "[]", "{}", "-1", "a" * 5000, "bash: line 1: no such thing\n" * 3,
-    "=\n=\n", "HOLDS", "Error: [mn01]: Permission denied for request", "[[[[[[1]]]]]]", '{"nodes": 3, "time": "yesterday"}', "NaN", "1e999",
-)
-"""Output no program in its right mind prints; some of it is valid JSON that means nothing."""
 
 
 @frozen
@@ -45,7 +40,9 @@ class Deed(Generic[D]):
 
 
 class DriverContract(Generic[D]):
-    """Base of all contracts. Subclass the contract of your driver's interface in a test module and say how your driver is made::
+    """Base of all contracts.
+
+    Subclass the contract of your driver's interface in a test module and say how your driver is made::
 
         class TestMyDriver(ReplicationContract):
             def make_driver(self, pair: Pair) -> ReplicationBackend:
@@ -120,28 +117,28 @@ class DriverContract(Generic[D]):
             assert questions == driver.questions(node), "questions() must give the same each time it is asked"
             for question in questions:
                 assert question.effect is Effect.READS, f"{question.argv} is declared as {question.effect}"
-                _assert_plain(question)
+                assert_plain(question)
         assert not site.runner.log, "questions() ran a command"
 
     def test_observing_changes_nothing(self, driver: D, site: Site) -> None:
-        for arrange in (None, *(deed.arrange for deed in self.deeds())):
+        for deed in (None, *self.deeds()):
             site.fresh()
-            if arrange is not None:
-                arrange(site, driver)
-            before = _digests(site)
+            if deed is not None:
+                self.arrange(site, driver, deed)
+            before = digests(site)
             for node in site.pair.nodes:
                 driver.observe(node, site.runner)
-            assert _digests(site) == before
+            assert digests(site) == before
 
     def test_silence_is_unknown(self, driver: D, site: Site) -> None:
         for node in site.pair.nodes:
             for trouble in Trouble:
-                answers = [_answer(question, None, "", trouble) for question in driver.questions(node)]
+                answers = [answer_of(question, None, "", trouble) for question in driver.questions(node)]
                 self.assert_unknown(driver.interpret(node, answers))
 
     def test_a_host_that_cannot_be_reached_is_unknown(self, driver: D, site: Site) -> None:
         for deed in self.deeds()[:1]:
-            deed.arrange(site, driver)
+            self.arrange(site, driver, deed)
         site.cut(site.second.id)
         self.assert_unknown(driver.observe(site.second, site.runner))
 
@@ -149,33 +146,34 @@ class DriverContract(Generic[D]):
     def test_garbage_is_never_believed_and_never_an_error(self, driver: D, site: Site, code: int) -> None:
         node = site.first
         for text in GARBAGE:
-            answers = [_answer(question, code, text) for question in driver.questions(node)]
+            answers = [answer_of(question, code, text) for question in driver.questions(node)]
             self.assert_nothing_good(driver.interpret(node, answers))
 
     def test_a_partly_missing_answer_is_never_an_error(self, driver: D, site: Site) -> None:
         for deed in self.deeds():
             site.fresh()
-            deed.arrange(site, driver)
+            self.arrange(site, driver, deed)
             for node in site.pair.nodes:
                 questions = driver.questions(node)
                 answers = site.runner.read_many(node.id, questions)
-                for spoilt in _spoilt(answers):
-                    driver.interpret(node, spoilt)
+                for some in spoilt(answers):
+                    driver.interpret(node, some)
 
     def test_interpreting_is_pure(self, driver: D, site: Site) -> None:
         for deed in self.deeds():
             site.fresh()
-            deed.arrange(site, driver)
+            self.arrange(site, driver, deed)
             node = site.first
             answers = site.runner.read_many(node.id, driver.questions(node))
             site.runner.forget()
-            assert driver.interpret(node, answers) == driver.interpret(node, answers) == self.make_driver(site.pair).interpret(node, answers)
+            states = [one.interpret(node, answers) for one in (driver, driver, self.make_driver(site.pair))]
+            assert states[0] == states[1] == states[2], "the same answers were interpreted in different ways"
             assert not site.runner.log, "interpret() ran a command"
 
     # --- steps
 
     def test_there_is_something_to_do(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         assert steps, "no steps although there is something to do"
         site.runner.forget()
@@ -183,30 +181,30 @@ class DriverContract(Generic[D]):
         assert site.runner.changes, "the steps ran without a single CHANGES command: their done_when held although nothing was done"
 
     def test_steps_are_plain_data(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         assert isinstance(steps, tuple)
         assert steps_from_json(steps_to_json(steps)) == steps, "steps do not survive JSON"
         captured: set[str] = set()
         for step in steps:
-            for command in _commands(step):
-                _assert_plain(command)
+            for command in commands_of(step):
+                assert_plain(command)
             for command in (*step.commands, *step.cleanup):
                 missing = {word.name for word in command.argv if isinstance(word, Ref)} - captured
                 assert not missing, f"{step.name}: {missing} is used before it is captured"
                 captured |= {command.capture} if command.capture else set()
 
     def test_planning_touches_nothing(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
-        before = _digests(site)
+        self.arrange(site, driver, deed)
+        before = digests(site)
         site.runner.forget()
         steps = deed.steps(site, driver)
         assert not site.runner.changes, "planning ran a CHANGES command"
         assert steps == deed.steps(site, driver), "planning twice from the same observation gives different steps"
-        assert _digests(site) == before
+        assert digests(site) == before
 
     def test_steps_are_worded_for_an_administrator(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         hosts = {node.id for node in site.pair.nodes}
         names = [(step.name, step.host) for step in steps]
@@ -221,7 +219,7 @@ class DriverContract(Generic[D]):
                 assert {probe.host for probe in check.probes} <= hosts
 
     def test_checks_only_read(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         for step in deed.steps(site, driver):
             for check in (step.done_when, *step.only_if):
                 for probe in check.probes:
@@ -229,30 +227,30 @@ class DriverContract(Generic[D]):
 
     def test_success_without_effect_is_noticed(self, driver: D, site: Site, deed: Deed[D]) -> None:
         """Exit status 0 is not "done": a command that only says so must not satisfy ``done_when``."""
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         site.runner.pretend_changes = True
         with pytest.raises(XcatHaError):
             site.execute(steps)
 
     def test_a_second_run_changes_nothing(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         site.execute(steps)
-        before = _digests(site)
+        before = digests(site)
         site.runner.forget()
         site.execute(steps)
         site.execute(deed.steps(site, driver))
         assert not site.runner.changes, f"run again, it issued {[ran.argv for ran in site.runner.changes]}"
-        assert _digests(site) == before
+        assert digests(site) == before
 
     def test_a_dry_run_changes_nothing(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
-        before = _digests(site)
+        self.arrange(site, driver, deed)
+        before = digests(site)
         site.runner.refuse_changes = True
         with pytest.raises(XcatHaError):
             site.execute(deed.steps(site, driver))
-        assert _digests(site) == before
+        assert digests(site) == before
 
     def test_it_ends_the_same_when_its_caller_dies_in_the_middle(self, driver: D, site: Site, deed: Deed[D]) -> None:
         self._die_everywhere(driver, site, deed, site.kill_points, then=lambda: None)
@@ -267,19 +265,19 @@ class DriverContract(Generic[D]):
         self._die_everywhere(driver, site, deed, lambda count: sorted({1, count}), then=power_cycle)
 
     def test_an_unreachable_host_is_unknown_and_nothing_is_changed(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
-        before = _digests(site)
+        before = digests(site)
         site.runner.forget()
         site.cut(steps[0].host)
         with pytest.raises(XcatHaError) as stop:
             site.execute(steps)
         assert stop.value.exit_code == 4, f"silence was taken for an answer: {stop.value}"
         assert not site.runner.changes
-        assert _digests(site) == before
+        assert digests(site) == before
 
     def test_no_secret_is_in_a_command(self, driver: D, site: Site, deed: Deed[D]) -> None:
-        deed.arrange(site, driver)
+        self.arrange(site, driver, deed)
         steps = deed.steps(site, driver)
         site.execute(steps)
         planned = steps_to_json(steps)
@@ -293,6 +291,18 @@ class DriverContract(Generic[D]):
 
     # --- for subclasses
 
+    def arrange(self, site: Site, driver: D, deed: Deed[D]) -> None:
+        """Bring fresh nodes into a deed's situation."""
+        site.situation(f"deed {deed.name}", lambda: deed.arrange(site, driver))
+
+    def goes_through(self, site: Site, steps: Steps) -> bool:
+        """Run steps that may stop with an error; whether they did not."""
+        try:
+            site.execute(steps)
+        except XcatHaError:
+            return False
+        return True
+
     def refusal(self, site: Site, steps: Steps) -> XcatHaError:
         """Run steps that must not succeed; the reason they stopped."""
         with pytest.raises(XcatHaError) as stop:
@@ -300,23 +310,17 @@ class DriverContract(Generic[D]):
         assert stop.value.hint, "an error without a hint"
         return stop.value
 
-    def _die_everywhere(  # noqa: PLR0913 - one scenario, told in one place
+    def _die_everywhere(
         self, driver: D, site: Site, deed: Deed[D], points: Callable[[int], Sequence[int]], *, then: Callable[[], None]
     ) -> None:
         outcome = deed.outcome or self.outcome
-        deed.arrange(site, driver)
-        restore = site.checkpoint()
-        site.runner.forget()
+        self.arrange(site, driver, deed)
         site.execute(deed.steps(site, driver))
         count = len(site.runner.changes)
         wanted = outcome(site, driver)
         for number in points(count):
-            if restore is None:
-                site.fresh()
-                deed.arrange(site, driver)
-            else:
-                restore()
-            site.runner.forget()
+            site.fresh()
+            self.arrange(site, driver, deed)
             site.runner.die_after(number)
             with pytest.raises(SimulatedPowerCut):
                 site.execute(deed.steps(site, driver))
@@ -324,36 +328,3 @@ class DriverContract(Generic[D]):
             site.runner.revive()
             site.execute(deed.steps(site, driver))
             assert outcome(site, driver) == wanted, f"after a death behind change {number} of {count}"
-
-
-def _assert_plain(command: Command) -> None:
-    assert command.argv, "a command without a program"
-    assert all(isinstance(word, str | Ref) for word in command.argv), f"{command.argv}: not only words"
-    assert command.timeout_s > 0
-    for word in command.argv:
-        assert "\0" not in (word if isinstance(word, str) else word.name)
-
-
-def _commands(step: Step) -> Iterator[Command]:
-    yield from (*step.commands, *step.cleanup)
-    for check in (step.done_when, *step.only_if):
-        yield from (probe.command for probe in check.probes)
-
-
-def _digests(site: Site) -> tuple[str, ...]:
-    return tuple(site.digest(node.id) for node in site.pair.nodes)
-
-
-def _answer(question: Command, code: int | None, text: str, trouble: Trouble | None = None) -> Completed:
-    return Completed(tuple(str(word) for word in question.argv), code, text, text, trouble=trouble)
-
-
-def _spoilt(answers: Sequence[Completed]) -> Iterator[list[Completed]]:
-    """Each answer missing, cut off, or changed in one place, while the others are whole."""
-    for index, answer in enumerate(answers):
-        size = len(answer.stdout)
-        texts = [answer.stdout[: size * part // 8] for part in range(8)]
-        texts += [f"{answer.stdout[:place]}\x7f{answer.stdout[place + 1 :]}" for place in range(0, size, max(size // 8, 1))]
-        bad = [evolve(answer, stdout=text) for text in texts] + [evolve(answer, returncode=None, trouble=Trouble.TIMED_OUT)]
-        for one in bad:
-            yield [*answers[:index], one, *answers[index + 1 :]]

@@ -109,6 +109,7 @@ class FileSyncerContract(DriverContract[FileSyncer]):
         self.populated(site, driver)
         self.sync(driver, site, TREE)
         target = site.path(site.second.id, "/srv/tree")
+        assert (target / "keep.mine").exists(), "an excluded file was deleted on the target"
         assert (target / "keep.mine").read_text() == "the target's own\n"
         assert not (target / "other.mine").exists()
 
@@ -163,7 +164,9 @@ class FileSyncerContract(DriverContract[FileSyncer]):
         self.sync(driver, site, keys)
         target = site.path(site.second.id, "/srv/keys")
         assert {path.name: path.read_text() for path in target.iterdir()} == {
-            "id_rsa": "id_rsa of the source\n", "id_rsa.pub": "id_rsa.pub of the source\n", "known_hosts": "the target's own\n",
+            "id_rsa": "id_rsa of the source\n",
+            "id_rsa.pub": "id_rsa.pub of the source\n",
+            "known_hosts": "the target's own\n",
         }
         assert (target / "id_rsa").stat().st_mode & 0o777 == 0o600
 

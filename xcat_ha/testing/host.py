@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -76,19 +77,22 @@ class SimulatedHost:
         self._programs = Path(node.bin_dir)
         self._handlers: dict[str, Handler] = {}
         self._shown: dict[str, str] = {}
+        self._lock = threading.RLock()  # a program may outlive the command that started it, and ask for things at any moment
         install_shims(node.id, self.root, self._programs, base, socket)
         self.reset()
 
     def reset(self) -> None:
         """A machine as installed: an almost empty tree, booted, without units. Handlers stay."""
-        shutil.rmtree(self.root, ignore_errors=True)
-        for name in _DIRECTORIES:
-            (self.root / name).mkdir(parents=True, exist_ok=True)
-        self.write("/etc/hostname", f"{self.node.name}\n")
-        names = " ".join(dict.fromkeys((self.node.name, self.node.name.split(".")[0])))
-        self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.node.address} {names}\n")
-        self.machine = Machine(hostname=self.node.name, interfaces={})
-        self._boot()
+        with self._lock:
+            shutil.rmtree(self.root, ignore_errors=True)
+            for name in _DIRECTORIES:
+                (self.root / name).mkdir(parents=True, exist_ok=True)
+            self.write("/etc/hostname", f"{self.node.name}\n")
+            names = " ".join(dict.fromkeys((self.node.name, self.node.name.split(".")[0])))
+            self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.node.address} {names}\n")
+            self.machine = Machine(hostname=self.node.name, interfaces={})
+            self.stored_addresses = {self.node.interface: (f"{self.node.address}/16",)}
+            self._boot()
 
     def checkpoint(self) -> Callable[[], None]:
         """Remember files and machine as they are; calling the result brings them back."""
@@ -98,10 +102,11 @@ class SimulatedHost:
         machine, stored = self.machine.copy(), dict(self.stored_addresses)
 
         def restore() -> None:
-            shutil.rmtree(self.root)
-            copy_tree(saved, self.root)
-            self.machine, self.stored_addresses, self._shown = machine.copy(), stored, {}
-            self.show()
+            with self._lock:
+                shutil.rmtree(self.root)
+                copy_tree(saved, self.root)
+                self.machine, self.stored_addresses, self._shown = machine.copy(), stored, {}
+                self.show()
 
         return restore
 
@@ -194,8 +199,13 @@ class SimulatedHost:
         began = time.monotonic()
         try:
             ended = subprocess.run(
-                words, input=(command.stdin or "").encode("utf-8", "surrogateescape"), capture_output=True, timeout=command.timeout_s,
-                check=False, cwd=root, env=self._environment(),
+                words,
+                input=(command.stdin or "").encode("utf-8", "surrogateescape"),
+                capture_output=True,
+                timeout=command.timeout_s,
+                check=False,
+                cwd=root,
+                env=self._environment(),
             )
         except subprocess.TimeoutExpired:
             return self._completed(argv, None, b"", b"", began)
@@ -204,8 +214,11 @@ class SimulatedHost:
     def _run_python(self, argv: tuple[str, ...], command: Command) -> Completed:
         began = time.monotonic()
         code, out, err = _warm_python().run(
-            argv[2:], stdin=(command.stdin or "").encode("utf-8", "surrogateescape"), directory=str(self.root),
-            environment=self._environment(), custom=f"{self._base}/{self.node.id}.lib/sitecustomize.py",
+            argv[2:],
+            stdin=(command.stdin or "").encode("utf-8", "surrogateescape"),
+            directory=str(self.root),
+            environment=self._environment(),
+            custom=f"{self._base}/{self.node.id}.lib/sitecustomize.py",
             timeout_s=command.timeout_s,
         )
         return self._completed(argv, code, out, err, began)
@@ -220,59 +233,64 @@ class SimulatedHost:
         if code is None:
             said = f"no end after {spent_s:.1f} s: {shlex.join(argv)[:200]}"
             return Completed(argv, None, stderr=said, duration_s=spent_s, trouble=Trouble.TIMED_OUT)
-        texts = (unrooted(data.decode("utf-8", "surrogateescape"), str(self.root)) for data in (out, err))
-        return Completed(argv, code if code >= 0 else 128 - code, *texts, spent_s)
+        said, complained = (unrooted(data.decode("utf-8", "surrogateescape"), str(self.root)) for data in (out, err))
+        return Completed(argv, code if code >= 0 else 128 - code, said, complained, spent_s)
 
     def _boot(self) -> None:
-        for name in _VOLATILE:
-            shutil.rmtree(self.root / name, ignore_errors=True)
-            (self.root / name).mkdir()
-        self._shown = {}
-        stored = self.path("/etc/hostname").read_text().strip()
-        self.machine.boot(stored, {"lo": ("127.0.0.1/8",), **self.stored_addresses})
-        self.show()
+        with self._lock:
+            for name in _VOLATILE:
+                shutil.rmtree(self.root / name, ignore_errors=True)
+                (self.root / name).mkdir()
+            self._shown = {}
+            stored = self.path("/etc/hostname").read_text().strip()
+            self.machine.boot(stored, {"lo": ("127.0.0.1/8",), **self.stored_addresses})
+            self.show()
 
     def show(self) -> None:
         """Write what scripts read below ``/proc``: command lines of processes, the running hostname, kernel parameters."""
-        proc = self.root / "proc"
-        there = {entry.name for entry in proc.iterdir() if entry.name.isdigit()}
-        wanted = {str(pid): process for pid, process in self.machine.processes.items()}
-        for name in there - wanted.keys():
-            shutil.rmtree(proc / name)
-        for name in wanted.keys() - there:
-            (proc / name).mkdir()
-            argv = wanted[name].argv
-            (proc / name / "cmdline").write_text("\0".join(argv) + "\0")
-            (proc / name / "comm").write_text(argv[0].rsplit("/", 1)[-1][:15] + "\n")
-        listening = "".join(
-            f"{number:4}: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
-            for number, port in enumerate(sorted(self.machine.listening()))
-        )
-        table = proc / "net/tcp"
-        if self._shown.get("net/tcp") != listening or not table.exists():
-            table.parent.mkdir(exist_ok=True)
-            table.write_text(f"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n{listening}")
-            self._shown["net/tcp"] = listening
-        for key, value in self._kernel_files().items():
-            path = proc / "sys" / key
-            if self._shown.get(key) != value or not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(f"{value}\n")
-                self._shown[key] = value
+        with self._lock:
+            proc = self.root / "proc"
+            there = {entry.name for entry in proc.iterdir() if entry.name.isdigit()}
+            wanted = {str(pid): process for pid, process in self.machine.processes.items()}
+            for name in there - wanted.keys():
+                shutil.rmtree(proc / name)
+            for name in wanted.keys() - there:
+                (proc / name).mkdir()
+                argv = wanted[name].argv
+                (proc / name / "cmdline").write_text("\0".join(argv) + "\0")
+                (proc / name / "comm").write_text(argv[0].rsplit("/", 1)[-1][:15] + "\n")
+            self._show_file("net/tcp", self._listening_table())
+            for key, value in self._kernel_files().items():
+                self._show_file(f"sys/{key}", f"{value}\n")
+
+    def _show_file(self, name: str, text: str) -> None:
+        path = self.root / "proc" / name
+        if self._shown.get(name) != text or not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            self._shown[name] = text
+
+    def _listening_table(self) -> str:
+        """As ``/proc/net/tcp``."""
+        rest = "00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0"
+        rows = [f"{number:4}: 00000000:{port:04X} {rest}" for number, port in enumerate(sorted(self.machine.listening()))]
+        head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+        return "".join(f"{line}\n" for line in (head, *rows))
 
     def read_back(self) -> None:
         """Take over what a program wrote below ``/proc/sys``."""
-        for key in self._kernel_files().keys() & self._shown.keys():
-            shown = self._shown[key]
-            path = self.root / "proc/sys" / key
-            value = path.read_text().strip() if path.exists() else shown
-            if value == shown:
-                continue
-            self._shown[key] = value
-            if key == "kernel/hostname":
-                self.machine.hostname = value
-            else:
-                self.machine.sysctl[key.replace("/", ".")] = value
+        with self._lock:
+            for key in self._kernel_files():
+                name = f"sys/{key}"
+                path = self.root / "proc" / name
+                text = path.read_text() if name in self._shown and path.exists() else ""
+                if not text or text == self._shown[name]:
+                    continue
+                self._shown[name] = text
+                if key == "kernel/hostname":
+                    self.machine.hostname = text.strip()
+                else:
+                    self.machine.sysctl[key.replace("/", ".")] = text.strip()
 
     def _kernel_files(self) -> Mapping[str, str]:
         names = ["all", *self.machine.interfaces]

@@ -16,7 +16,7 @@ from xcat_ha.testing.site import Site
 
 
 def _short(name: str) -> str:
-    return name.split(".")[0]
+    return name.split(".", maxsplit=1)[0]
 
 
 class IdentityContract(DriverContract[NetworkIdentity]):
@@ -32,6 +32,7 @@ class IdentityContract(DriverContract[NetworkIdentity]):
 
     def deeds(self) -> tuple[Deed[NetworkIdentity], ...]:
         """Acquire and release."""
+
         def nothing(site: Site, driver: NetworkIdentity) -> None:
             del site, driver
 
@@ -42,7 +43,8 @@ class IdentityContract(DriverContract[NetworkIdentity]):
 
     def outcome(self, site: Site, driver: NetworkIdentity) -> object:
         """What both nodes hold, and in which order."""
-        return tuple((driver.observe(node, site.runner), site.addresses(node.id), _short(site.hostname(node.id))) for node in site.pair.nodes)
+        nodes = site.pair.nodes
+        return tuple((driver.observe(node, site.runner), site.addresses(node.id), _short(site.hostname(node.id))) for node in nodes)
 
     def assert_unknown(self, state: Holding) -> None:
         """No claim."""
@@ -83,8 +85,10 @@ class IdentityContract(DriverContract[NetworkIdentity]):
         assert holding.stored_hostname == _short(site.first.name)
         assert {str(address.ip) for address in identity.addresses} <= set(site.addresses(site.first.id))
 
-    def test_in_mode_replace_the_service_address_is_listed_first(self, driver: NetworkIdentity, site: Site, identity: ServiceIdentity) -> None:
-        """xCAT takes the first address of the interface as the management node's. In the other mode the order is the driver's choice."""
+    def test_in_mode_replace_the_service_address_is_listed_first(
+        self, driver: NetworkIdentity, site: Site, identity: ServiceIdentity
+    ) -> None:
+        """Because xCAT takes the first address of the interface for its own; in the other mode the order is the driver's choice."""
         site.execute(driver.steps_to_acquire(site.first, identity))
         if identity.mode is IdentityMode.REPLACE:
             assert site.addresses(site.first.id)[0] == str(identity.primary_address)

@@ -122,7 +122,8 @@ class Machine:
     def end_processes(self, *, unit: str | None = None, title: str | None = None) -> int:
         """Remove the processes of a unit, or those whose first word's last path component is ``title``; returns how many."""
         doomed = [
-            pid for pid, process in self.processes.items()
+            pid
+            for pid, process in self.processes.items()
             if (unit is not None and process.unit == unit) or (title is not None and process.argv[0].rsplit("/", 1)[-1] == title)
         ]
         for pid in doomed:
@@ -149,7 +150,8 @@ class Machine:
     def boot(self, hostname: str, addresses: Mapping[str, tuple[str, ...]]) -> None:
         """Come up as after power-on: volatile state is gone, enabled units run, name and addresses are the stored ones."""
         self.hostname = hostname
-        self.interfaces = {name: [Address(word, "host" if name == "lo" else "global") for word in words] for name, words in addresses.items()}
+        scopes = {"lo": "host"}
+        self.interfaces = {name: [Address(word, scopes.get(name, "global")) for word in words] for name, words in addresses.items()}
         self.processes = {}
         self.ports, self.announced, self.sysctl = set(), [], {}
         self.boots += 1

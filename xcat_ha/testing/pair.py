@@ -9,8 +9,10 @@ import shutil
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 from attrs import evolve
 
@@ -28,7 +30,7 @@ class ReadThatChangedError(AssertionError):
 
 
 def example_pair(bin_dirs: tuple[str, str] = ("/opt/xcat-ha/bin", "/opt/xcat-ha/bin")) -> Pair:
-    """A configuration for tests: nodes ``mna`` (10.77.0.21) and ``mnb`` (10.77.0.22), service identity ``mn`` (10.77.0.11/16) on ``en1``."""
+    """A configuration for tests: nodes ``mna`` (10.77.0.21) and ``mnb`` (.22), service identity ``mn`` (10.77.0.11/16) on ``en1``."""
     nodes = (
         Node("mna", "mna.example.org", "10.77.0.21", "en1", bin_dirs[0]),
         Node("mnb", "mnb.example.org", "10.77.0.22", "en1", bin_dirs[1]),
@@ -66,6 +68,7 @@ class SimulatedPair:
             directory: where to build; None for a temporary directory that :meth:`close` removes.
         """
         self._base = Path(tempfile.mkdtemp(prefix="pair-", dir=directory)).resolve()
+        self._remove = weakref.finalize(self, shutil.rmtree, self._base, ignore_errors=True)  # at the latest when this process ends
         self._socket_name = f"xcat-ha-{os.getpid()}-{self._base.name}"
         config = config or example_pair()
         first, second = (evolve(node, bin_dir=str(self._base / f"{node.id}.bin")) for node in config.nodes)
@@ -81,7 +84,7 @@ class SimulatedPair:
             install_programs(host, self)
         self.runner = WatchedRunner(_HostRunner(self))
 
-    def __enter__(self) -> SimulatedPair:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -147,7 +150,7 @@ class SimulatedPair:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        shutil.rmtree(self._base, ignore_errors=True)
+        self._remove()
 
     def _listen(self) -> socket.socket:
         """Answer simulated programs that are called from scripts and node-side programs."""
@@ -166,7 +169,8 @@ class SimulatedPair:
             threading.Thread(target=self._converse, args=(talk,), daemon=True).start()
 
     def _converse(self, talk: socket.socket) -> None:
-        with talk, talk.makefile("rb") as stream:
+        # What is missing or broken here belongs to a program that outlived its command and its pair.
+        with talk, talk.makefile("rb") as stream, contextlib.suppress(FileNotFoundError, BrokenPipeError):
             count = int.from_bytes(stream.read(4), "big")
             parts = [stream.read(int.from_bytes(stream.read(4), "big")).decode("utf-8", "surrogateescape") for _ in range(count + 1)]
             host_id, name, *words = parts[:-1]

@@ -29,8 +29,17 @@ def install_programs(host: SimulatedHost, segment: Segment) -> None:
     host.handle("ip", _ip.ip)
     host.handle("systemctl", systemctl)
     for name, handler in {
-        "hostname": _hostname, "ss": _ss, "sysctl": _sysctl, "mountpoint": _mountpoint, "findmnt": _findmnt, "uname": _uname, "ps": _ps,
-        "kill": _kill, "runuser": _runuser, "hostnamectl": _hostnamectl, "logger": _nothing,
+        "hostname": _hostname,
+        "ss": _ss,
+        "sysctl": _sysctl,
+        "mountpoint": _mountpoint,
+        "findmnt": _findmnt,
+        "uname": _uname,
+        "ps": _ps,
+        "kill": _kill,
+        "runuser": _runuser,
+        "hostnamectl": _hostnamectl,
+        "logger": _nothing,
     }.items():
         host.handle(name, handler)
 
@@ -78,7 +87,7 @@ def _hostname(host: SimulatedHost, call: Call) -> Answer:
 
 def _hostnamectl(host: SimulatedHost, call: Call) -> Answer:
     words = [word for word in call.words if not word.startswith("-")]
-    if not words or words[0] in {"status", "hostname"} and len(words) == 1:
+    if not words or (words[0] in {"status", "hostname"} and len(words) == 1):
         stored = host.path("/etc/hostname").read_text().strip()
         return Answer(0, f" Static hostname: {stored}\nTransient hostname: {host.machine.hostname}\n")
     name = words[-1]
@@ -174,7 +183,6 @@ def _runuser(host: SimulatedHost, call: Call) -> Answer:
     """``runuser -u USER -- argv``: the simulated host has no users; the command itself is run."""
     if "--" not in call.words:
         return Answer(1, stderr="runuser: only the form 'runuser -u USER -- argv' is simulated\n")
-
 
     done = host.execute(changes(*call.words[call.words.index("--") + 1 :]))
     return Answer(done.returncode if done.returncode is not None else 124, done.stdout, done.stderr)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from contextlib import closing
+from pathlib import Path
 from typing import Protocol
 
 from xcat_ha.testing.site import Site
 
 _TABLES = {
-    "nodelist": "node TEXT NOT NULL, groups TEXT, status TEXT, statustime TEXT, appstatus TEXT, comments TEXT, disable TEXT, PRIMARY KEY (node)",
+    "nodelist": "node TEXT NOT NULL, groups TEXT, status TEXT, statustime TEXT, comments TEXT, disable TEXT, PRIMARY KEY (node)",
     "site": "key TEXT NOT NULL, value TEXT, comments TEXT, disable TEXT, PRIMARY KEY (key)",
     "networks": "netname TEXT NOT NULL, net TEXT, mask TEXT, mgtifname TEXT, comments TEXT, disable TEXT, PRIMARY KEY (netname)",
 }
@@ -35,29 +37,37 @@ class SqliteTables:
 
     def install(self, site: Site, node_id: str) -> None:
         """See :meth:`RecordStore.install`."""
-        directory = site.path(node_id, self.directory)
-        directory.mkdir(parents=True, exist_ok=True)
         for table, columns in _TABLES.items():
-            path = directory / f"{table}.sqlite"
-            with closing(sqlite3.connect(path)) as database, database:
-                database.execute(f"CREATE TABLE {table} ({columns})")
-            path.chmod(0o600)
-        with closing(sqlite3.connect(directory / "site.sqlite")) as database, database:
-            master = str(site.pair.identity.primary_address)
-            database.execute("INSERT INTO site (key, value) VALUES ('master', ?)", (master,))
+            self._change(site, node_id, table, f"CREATE TABLE {table} ({columns})")
+        master = str(site.pair.identity.primary_address)
+        self._change(site, node_id, "site", "INSERT INTO site (key, value) VALUES ('master', ?)", master)
 
     def write(self, site: Site, node_id: str, name: str) -> None:
         """See :meth:`RecordStore.write`."""
-        with closing(sqlite3.connect(site.path(node_id, f"{self.directory}/nodelist.sqlite"))) as database, database:
-            database.execute("INSERT INTO nodelist (node, groups) VALUES (?, 'all')", (name,))
+        self._change(site, node_id, "nodelist", "INSERT INTO nodelist (node, groups) VALUES (?, 'all')", name)
 
     def names(self, site: Site, node_id: str) -> frozenset[str]:
         """See :meth:`RecordStore.names`."""
-        path = site.path(node_id, f"{self.directory}/nodelist.sqlite")
-        if not path.exists():
-            return frozenset()
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            try:
+        path = self._path(site, node_id, "nodelist")
+        if not path.exists() or not path.stat().st_size:
+            return frozenset()  # xCAT takes an empty file for an empty table
+        with tempfile.TemporaryDirectory() as directory:
+            copy = Path(directory) / path.name
+            copy.write_bytes(path.read_bytes())
+            with closing(sqlite3.connect(copy)) as database:
                 return frozenset(name for (name,) in database.execute("SELECT node FROM nodelist"))
-            except sqlite3.OperationalError:
-                return frozenset()  # an empty file: xCAT takes it for an empty table
+
+    def _path(self, site: Site, node_id: str, table: str) -> Path:
+        return site.path(node_id, f"{self.directory}/{table}.sqlite")
+
+    def _change(self, site: Site, node_id: str, table: str, statement: str, *values: str) -> None:
+        """Work on a copy and write it back in place: SQLite resolves paths, and a path like ``/proc/PID/root`` then leads elsewhere."""
+        path = self._path(site, node_id, table)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as directory:
+            copy = Path(directory) / path.name
+            copy.write_bytes(path.read_bytes() if path.exists() else b"")
+            with closing(sqlite3.connect(copy)) as database, database:
+                database.execute(statement, values)
+            path.write_bytes(copy.read_bytes())
+            path.chmod(0o600)

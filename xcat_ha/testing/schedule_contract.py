@@ -39,6 +39,7 @@ class ScheduleContract(DriverContract[Schedule]):
 
     def deeds(self) -> tuple[Deed[Schedule], ...]:
         """Start, start others, stop."""
+
         def nothing(site: Site, driver: Schedule) -> None:
             del site, driver
 
@@ -95,7 +96,8 @@ class ScheduleContract(DriverContract[Schedule]):
     def test_how_a_job_ran_is_observed(self, driver: Schedule, site: Site) -> None:
         site.execute(driver.steps_to_start(site.first, (MARK, FAILING)))
         fresh = driver.observe(site.first, site.runner).jobs
-        assert {name: job.last_exit for name, job in fresh.items()} == {MARK.name: None, FAILING.name: None}, "a job that never ran has an exit status"
+        exits = {name: job.last_exit for name, job in fresh.items()}
+        assert exits == {MARK.name: None, FAILING.name: None}, "a job that never ran has an exit status"
         self.run_now(site, MARK.name)
         self.run_now(site, FAILING.name)
         jobs = driver.observe(site.first, site.runner).jobs

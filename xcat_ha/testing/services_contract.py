@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from xcat_ha.interfaces import ROLE_SERVICES, Service, ServiceControl, ServiceStates
 from xcat_ha.steps import Steps
@@ -14,6 +15,9 @@ _TWO = (Service.DNS, Service.DHCP)
 
 class ServiceControlContract(DriverContract[ServiceControl]):
     """Prove a :class:`~xcat_ha.interfaces.ServiceControl`. A site for another service system overrides ``install_service``."""
+
+    absent: ClassVar[Service] = Service.CONSOLE
+    """A service that is not installed on the site's nodes."""
 
     # --- situations
 
@@ -79,13 +83,13 @@ class ServiceControlContract(DriverContract[ServiceControl]):
     def test_a_service_that_is_not_installed_is_absent(self, driver: ServiceControl, site: Site) -> None:
         self.installed(site, running=True, enabled=False)
         states = driver.observe(site.first, site.runner)
-        assert Service.CONSOLE not in states.services
-        assert states.running(Service.CONSOLE) is False
+        assert self.absent not in states.services
+        assert states.running(self.absent) is False
 
     def test_what_is_not_installed_yields_no_steps(self, driver: ServiceControl, site: Site) -> None:
         self.installed(site, running=True, enabled=True)
         for verb in ("stop", "start", "disable"):
-            assert self.plan(site, driver, verb, (Service.CONSOLE,)) == ()
+            assert self.plan(site, driver, verb, (self.absent,)) == ()
 
     def test_what_is_stopped_does_not_run(self, driver: ServiceControl, site: Site) -> None:
         self.installed(site, running=True, enabled=False)
@@ -129,7 +133,7 @@ class ServiceControlContract(DriverContract[ServiceControl]):
             site.fresh()
             self.installed(site, running=True, enabled=False)
             seen: list[tuple[bool, bool]] = []
-            site.runner.after_change = lambda _host, seen=seen, services=services: seen.append(  # type: ignore[misc]
+            site.runner.after_change = lambda _host, seen=seen, services=services: seen.append(
                 (site.service_state(site.first.id, services[0])[0], site.service_state(site.first.id, services[1])[0])
             )
             site.execute(self.plan(site, driver, "stop", services))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -59,6 +58,10 @@ class Site(ABC):
     clock: Clock
     secrets: tuple[str, ...] = tuple(_SECRET_FILES.values())
 
+    def __init__(self) -> None:
+        """To be called by subclasses."""
+        self._situations: dict[str, Callable[[], None]] = {}
+
     @property
     def first(self) -> Node:
         """The node that has the role in peace."""
@@ -80,6 +83,18 @@ class Site(ABC):
     def kill_points(self, changes: int) -> Sequence[int]:
         """After which of ``changes`` CHANGES commands a test has to try a sudden death; all of them if that is affordable."""
         return range(1, changes + 1)
+
+    def situation(self, name: str, build: Callable[[], None]) -> None:
+        """Bring fresh nodes into a situation: by ``build`` the first time, from a checkpoint later on. The runner's log is empty then."""
+        remembered = self._situations.get(name)
+        if remembered is not None:
+            remembered()
+        else:
+            build()
+            checkpoint = self.checkpoint()
+            if checkpoint is not None:
+                self._situations[name] = checkpoint
+        self.runner.forget()
 
     def checkpoint(self) -> Callable[[], None] | None:
         """Remember the state both nodes have now; calling the result brings it back. None if this site cannot do that."""
@@ -157,7 +172,7 @@ class Site(ABC):
     def mount(self, node_id: str, name: str) -> None:
         """Make the existing directory ``name`` a mount point."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - nothing to give back is the rule
         """Give everything back."""
 
 
@@ -166,6 +181,7 @@ class SimulatedSite(Site):
 
     def __init__(self, config: Pair | None = None, directory: Path | None = None) -> None:
         """See :class:`~xcat_ha.testing.pair.SimulatedPair`."""
+        super().__init__()
         self.simulated = SimulatedPair(config, directory)
         self.pair = self.simulated.config
         self.runner = self.simulated.runner

@@ -99,8 +99,18 @@ def fingerprint(root: Path, *, without: Collection[str] = ()) -> str:
         children[:] = sorted(child for child in children if directory != str(root) or child not in without)
         status = os.lstat(directory)
         seen.update(repr((directory, status.st_mode, status.st_uid, status.st_gid)).encode("utf-8", "surrogateescape"))
-        for name in sorted([*files, *(child for child in children if os.path.islink(os.path.join(directory, child)))]):  # noqa: PTH114, PTH118
-            status = os.lstat(os.path.join(directory, name))  # noqa: PTH118 - os.walk's own words; this runs around every read
-            facts = (name, status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        links = [child for child in children if os.path.islink(f"{directory}/{child}")]  # noqa: PTH114 - this runs around every read
+        for name in sorted([*files, *links]):
+            status = os.lstat(f"{directory}/{name}")
+            facts = (
+                name,
+                status.st_mode,
+                status.st_uid,
+                status.st_gid,
+                status.st_size,
+                status.st_ino,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+            )
             seen.update(repr(facts).encode("utf-8", "surrogateescape"))
     return seen.hexdigest()

@@ -12,7 +12,7 @@ from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.steps import Command, Completed, Effect
 
 
-class SimulatedPowerCut(BaseException):  # noqa: N818 - it is no error of anyone's, and nothing may catch it as one
+class SimulatedPowerCut(BaseException):
     """The machine from which commands are given lost power. Until ``revive()`` no command is given any more."""
 
 

@@ -95,9 +95,9 @@ def _require_newer(path: Path, since: str) -> None:
 
 
 def _run(*argv: str, timeout_s: float = 100.0, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    program = str(_ROOT / argv[0].lstrip("/"))
+    words = (str(_ROOT / argv[0].lstrip("/")), *argv[1:])
     try:
-        return subprocess.run((program, *argv[1:]), input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace")
+        return subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False, errors="replace")
     except FileNotFoundError as error:
         raise _Unknown(f"{argv[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:

@@ -44,14 +44,15 @@ else
 fi
 for title in /proc/[0-9]*/cmdline; do
   read -r words < "$title" 2>/dev/null
-  case "$words" in "xcatd: "*) echo "FAILS: a process is called $words"; exit 0;; esac
+  case "$words" in "xcatd: "*|"xcatd SSL: "*) echo "FAILS: a process is called $words"; exit 0;; esac
 done
 echo HOLDS
 """
 
 
 def xcatd_is_stopped(node: Node) -> Check:
-    """The xCAT daemon of ``node`` is stopped: neither unit nor listener nor any ``xcatd: …`` process is there.
+    """The xCAT daemon of ``node`` is stopped: neither unit nor listener nor any process of its own is there, also none that still serves
+    a request (``xcatd SSL: …``).
 
     The listening socket counts, not ``/run/xcatd.pid``, which stays behind after SIGTERM (facts: xCAT 2.2).
     """

@@ -51,7 +51,7 @@ def interpret_site(answer: Completed) -> Site:
         domain=values.get("domain", ""),
         installdir=values.get("installdir") or "/install",
         tftpdir=values.get("tftpdir") or "/tftpboot",
-        xcatdport=int(port) if port.isdigit() else XCATD_PORT,
+        xcatdport=int(port) if port.isdecimal() else XCATD_PORT,
         external_dns=bool(values.get("externaldns")),
         external_dhcp=bool(values.get("externaldhcpservers")),
     )
