@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from xcat_ha.errors import ExitCode, XcatHaError
     from xcat_ha.execution import Observer
     from xcat_ha.models import Pair
-    from xcat_ha.operations import Result
-    from xcat_ha.pair import ManagedPair, Prepared, load
+    from xcat_ha.operations import Prepared, Result
+    from xcat_ha.pair import ManagedPair, load
     from xcat_ha.planning.requirements import Finding
     from xcat_ha.status import Status
 
@@ -27,7 +27,7 @@ _HOMES = {
     "ManagedPair": "xcat_ha.pair",
     "Observer": "xcat_ha.execution",
     "Pair": "xcat_ha.models",
-    "Prepared": "xcat_ha.pair",
+    "Prepared": "xcat_ha.operations",
     "Result": "xcat_ha.operations",
     "Status": "xcat_ha.status",
     "XcatHaError": "xcat_ha.errors",

@@ -25,6 +25,7 @@ from xcat_ha.models import (
     Node,
     Pair,
     ServiceIdentity,
+    Witness,
 )
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
@@ -37,6 +38,7 @@ _DRIVER_SECTIONS = {
     "network": "linux",
     "services": "systemd",
     "schedule": "systemd-timer",
+    "fencing": "manual",
 }
 
 
@@ -49,6 +51,15 @@ class _PairSection:
     max_clock_skew_s: float = 2.0
     sync_database_every_s: int = 300
     sync_files_every_s: int = 3600
+    max_loss_s: int = 900
+    guard_interval_s: int = 5
+
+
+@frozen
+class _WitnessSection:
+    host: str = ""
+    file: str = ""
+    ssh_port: int = 22
 
 
 @frozen
@@ -173,7 +184,7 @@ class _Reader:
         return self.error(f"[{key}]", "cannot be understood", "see docs/configuration")
 
     def pair(self, data: Mapping[str, Any]) -> Pair:
-        known = {"pair", "nodes", "service", *_DRIVER_SECTIONS}
+        known = {"pair", "nodes", "service", "witness", *_DRIVER_SECTIONS}
         for key in data:
             if key not in known:
                 raise self.error(f"[{key}]", "unknown table", f"the tables are: {', '.join(sorted(known))}")
@@ -189,6 +200,9 @@ class _Reader:
             raise self.error("pair", "min_free_mib and max_clock_skew_s must be above zero", "leave them out for the defaults")
         if min(head.sync_database_every_s, head.sync_files_every_s) < 10:
             raise self.error("pair", "sync_database_every_s and sync_files_every_s must be 10 or more", "leave them out for the defaults")
+        if head.max_loss_s < 0 or not 1 <= head.guard_interval_s <= 60:
+            hint = "leave them out for the defaults"
+            raise self.error("pair", "max_loss_s must be zero or more, guard_interval_s from 1 to 60", hint)
         choices = {name: self._choice(data, name, default) for name, default in _DRIVER_SECTIONS.items()}
         return Pair(
             name=head.name,
@@ -200,10 +214,28 @@ class _Reader:
             max_clock_skew_s=head.max_clock_skew_s,
             sync_database_every_s=head.sync_database_every_s,
             sync_files_every_s=head.sync_files_every_s,
+            max_loss_s=head.max_loss_s,
+            guard_interval_s=head.guard_interval_s,
+            witness=self._witness(data),
             source=self._where,
             file_sets=self._own_sets(data),
             **choices,
         )
+
+    def _witness(self, data: Mapping[str, Any]) -> Witness:
+        if "witness" not in data:
+            return Witness()
+        raw: _WitnessSection = self.section(data, "witness", _WitnessSection)
+        if bool(raw.host) == bool(raw.file):
+            raise self.error("[witness]", "needs either host or file", 'for example file = "/shared/xcat-ha/term.json"')
+        if raw.file and not _is_usable(raw.file):
+            raise self.error("witness.file", f"{raw.file!r} is not a usable path", "an absolute path on storage that both nodes see")
+        if raw.host:
+            try:
+                ipaddress.ip_address(raw.host)
+            except ValueError as error:
+                raise self.error("witness.host", f"{raw.host!r} is not an IP address", "the witness's own address") from error
+        return Witness(host=raw.host, file=raw.file, ssh_port=raw.ssh_port)
 
     def _nodes(self, data: Mapping[str, Any]) -> tuple[Node, Node]:
         table = data.get("nodes")

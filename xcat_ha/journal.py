@@ -179,6 +179,26 @@ class Journal:
         self.write("end", outcome=str(outcome), message=message)
 
 
+def keep_journal(path: Path, text: str) -> None:
+    """Put the other node's copy of a journal in place, durably and in one piece.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii", errors="replace") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        _fsync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def _prune(directory: Path) -> None:
     """Keep the newest journals; names sort by time."""
     for path in sorted(directory.glob("*.jsonl"))[:-KEPT_JOURNALS]:

@@ -15,9 +15,10 @@ from attrs import asdict, frozen
 from xcat_ha.clock import Clock
 from xcat_ha.errors import LockedError, UnreachableError
 from xcat_ha.interfaces import Runner
-from xcat_ha.models import RUN_DIR, Node, Pair
-from xcat_ha.steps import changes, reads
+from xcat_ha.models import COMMANDS_LOCK, RUN_DIR, Node, Pair
+from xcat_ha.steps import Command, changes, reads
 
+_OUTWAIT_S = 90
 LOCK_FILE = f"{RUN_DIR}/lock.json"
 
 # noclobber makes the shell create the file with O_EXCL: exactly one of two contenders succeeds. The guard keeps one from removing, as a
@@ -77,9 +78,29 @@ def this_process(operation_id: str, operation: str, node: str, user: str, now: f
 class PairLock:
     """The lock of a pair; a context manager. Taken in order of node ids, given back in any case."""
 
-    def __init__(self, pair: Pair, runner: Runner, holder: Holder, clock: Clock, wait_s: float = 0.0) -> None:
-        """``wait_s``: seconds to wait for a holder that is a mere ``sync``, which ends soon by itself."""
-        self._nodes = tuple(sorted(pair.nodes, key=lambda node: node.id))
+    def __init__(  # noqa: PLR0913, PLR0917 - one call site; a parameter object would only rename these
+        self,
+        pair: Pair,
+        runner: Runner,
+        holder: Holder,
+        clock: Clock,
+        wait_s: float = 0.0,
+        left_out: frozenset[str] = frozenset(),
+        down: frozenset[str] = frozenset(),
+    ) -> None:
+        """Not yet taken.
+
+        Args:
+            pair: whose lock it is.
+            runner: reaches the nodes.
+            holder: who takes it.
+            clock: time.
+            wait_s: seconds to wait for a holder that is a mere ``sync``, which ends soon by itself.
+            left_out: ids of nodes that cannot be reached and take no part.
+            down: ids of nodes that were declared down: a holder that ran on one of them is dead.
+        """
+        self._nodes = tuple(sorted((node for node in pair.nodes if node.id not in left_out), key=lambda node: node.id))
+        self._down = down
         self._runner = runner
         self._holder = holder
         self._clock = clock
@@ -96,6 +117,8 @@ class PairLock:
         try:
             for node in self._nodes:
                 self._take(node)
+            for node in self._nodes:
+                self._outwait(node)
         except BaseException:
             self.__exit__()
             raise
@@ -106,6 +129,19 @@ class PairLock:
         while self._taken:
             node = self._taken.pop()
             self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, self._holder.id, timeout_s=20))
+
+    def _outwait(self, node: Node) -> None:
+        """Wait for a command that outlived its operation: it must have ended before anything is asked or done again."""
+        # Not "changes": such a command would hold (shared) what it waits for.
+        waits = reads("flock", "-w", str(_OUTWAIT_S), "-x", COMMANDS_LOCK, "true", timeout_s=_OUTWAIT_S + 20)
+        completed = self._runner.run(node.id, waits)
+        if not completed.ok:
+            raise LockedError(
+                f"a command of an earlier operation still runs there after {_OUTWAIT_S} s ({completed.summary})",
+                where=node.id,
+                state="nothing was changed",
+                hint=f"fuser -v {COMMANDS_LOCK} on {node.id} shows it; it is waited for, never doubled",
+            )
 
     def _take(self, node: Node) -> None:
         deadline = self._clock.monotonic() + self._wait_s
@@ -136,11 +172,18 @@ class PairLock:
     def _is_dead(self, other: Mapping[str, object]) -> bool:
         """Whether the holder's process is proven gone. What cannot be asked is not dead."""
         node_id = str(other.get("node", ""))
+        if other.get("id") and node_id in self._down:
+            return True
         if not other.get("id") or node_id not in {node.id for node in self._nodes}:
             return False
-        words = [str(other.get(key, "")) for key in ("boot_id", "pid", "start_ticks")]
-        completed = self._runner.run(node_id, reads("sh", "-c", _ALIVE, "sh", *words, timeout_s=20))
+        completed = self._runner.run(node_id, holder_question(other))
         return completed.ok and completed.stdout.strip() == "dead"
+
+
+def holder_question(content: Mapping[str, object]) -> Command:
+    """Prints ``alive`` or ``dead``, asked on the node that the holder names."""
+    words = [str(content.get(key, "")) for key in ("boot_id", "pid", "start_ticks")]
+    return reads("sh", "-c", _ALIVE, "sh", *words, timeout_s=20)
 
 
 def _content(text: str) -> Mapping[str, object]:

@@ -22,6 +22,8 @@ DEFAULT_BIN_DIR = "/opt/xcat-ha/bin"
 CONFIG_PATH = "/etc/xcat-ha/pair.toml"
 STATE_DIR = "/var/lib/xcat-ha"
 RUN_DIR = "/run/xcat-ha"
+COMMANDS_LOCK = f"{RUN_DIR}.commands.lock"
+"""Held (shared) on a node by every command that changes something there: an operation that begins waits for those of a dead one."""
 SSH_DIR = "/etc/xcat-ha/ssh"
 
 
@@ -158,11 +160,27 @@ class DatabaseLocation:
 
 
 @frozen
+class Witness:
+    """Somebody beside the two nodes who remembers the term. Neither is set: there is none.
+
+    Attributes:
+        host: address of a third machine, where root may log in with xcat-ha's key; its host key is known under the id ``witness``.
+        file: absolute path of a file on storage that both nodes see.
+        ssh_port: TCP port of the host's sshd.
+    """
+
+    host: str = ""
+    file: str = ""
+    ssh_port: int = 22
+
+
+@frozen
 class Pair:
     """The configuration of a pair, as :func:`xcat_ha.config.load_pair` reads it.
 
     ``preferred`` is the id of the node that has the role in peace (``failback`` returns there). Who *is* primary is observed.
-    ``sync_*_every_s`` are the seconds between scheduled syncs on the primary.
+    ``sync_*_every_s`` are the seconds between scheduled syncs on the primary. An unplanned failover stops if the copy is older than
+    ``max_loss_s``, unless the loss is allowed. Every ``guard_interval_s`` seconds the guard reads the other node's term.
     """
 
     name: str
@@ -174,12 +192,16 @@ class Pair:
     network: DriverChoice
     services: DriverChoice
     schedule: DriverChoice
+    fencing: DriverChoice = field(factory=lambda: DriverChoice("manual"))
     file_sets: tuple[FileSet, ...] = ()
     xcat_dir: str = "/etc/xcat"
     min_free_mib: int = 512
     max_clock_skew_s: float = 2.0
     sync_database_every_s: int = 300
     sync_files_every_s: int = 3600
+    max_loss_s: int = 900
+    guard_interval_s: int = 5
+    witness: Witness = field(factory=Witness)
     source: str = CONFIG_PATH
 
     def node(self, node_id: str) -> Node:

@@ -14,8 +14,13 @@ from xcat_ha.errors import UnknownStateError
 from xcat_ha.interfaces import Drivers, Holding, ReplicaState, Runner, ScheduleState, Service, ServiceStates, SyncState
 from xcat_ha.models import RUN_DIR, STATE_DIR, Node, Pair
 from xcat_ha.steps import Command, Completed, reads
+from xcat_ha.term import NO_TERM, TERM_FILE, StoredTerm
 
 _SHOWN_JOURNALS = 50
+GUARD_FILE = f"{RUN_DIR}/guard.json"
+"""What the guard last found; gone with a reboot."""
+
+_CAT = '[ -e "$1" ] || { echo none; exit 0; }; cat "$1"'
 
 # The newest journals with the lines that matter: the first, the first step that began, the last, which may be half written.
 _JOURNALS = """\
@@ -71,6 +76,23 @@ class LockState:
 
 
 @frozen
+class GuardWord:
+    """What the guard of a node says.
+
+    Attributes:
+        state: ``active`` (has the role), ``standby``, ``passive`` (could have the role and must not take it) or ``busy``.
+        why: the reason, for an administrator.
+        hint: what to do; empty if there is nothing to do.
+        checked: when it last looked, as seconds since the epoch on that node.
+    """
+
+    state: str
+    why: str
+    hint: str
+    checked: float
+
+
+@frozen
 class NodeState:
     """A node as observed. ``trouble`` says why it did not answer; then everything else is unknown."""
 
@@ -84,6 +106,10 @@ class NodeState:
     schedule: ScheduleState
     lock: LockState | None
     journals: tuple[JournalText, ...]
+    term: StoredTerm | None = NO_TERM
+    """As stored on the node; ``NO_TERM`` if none is, None if it is not known."""
+    guard: GuardWord | None = None
+    """None: no guard has spoken since the node booted, or it is not known."""
 
     @property
     def reachable(self) -> bool:
@@ -124,6 +150,20 @@ class PairState:
         """The node that has the service address, if exactly one is known to have it."""
         return self.holders[0] if len(self.holders) == 1 else None
 
+    @property
+    def term(self) -> StoredTerm | None:
+        """The highest term that is known; None if none is, or if two nodes of that counter disagree."""
+        known = [state.term for state in self.nodes.values() if state.term is not None and state.term.counter > 0]
+        if not known or self.conflict:
+            return None
+        return max(known, key=lambda term: term.counter)
+
+    @property
+    def conflict(self) -> bool:
+        """Whether both nodes have stored the same counter with different holders: then both stay passive."""
+        first, second = (state.term for state in self.nodes.values())
+        return first is not None and second is not None and first.counter == second.counter and first.holder != second.holder
+
     def require_primary(self) -> str:
         """The primary's id.
 
@@ -145,12 +185,24 @@ class PairState:
         )
 
 
+def lock_question() -> Command:
+    """Prints the node's lock, and whether its holder lives."""
+    return reads("sh", "-c", _LOCK, "sh", f"{RUN_DIR}/lock.json")
+
+
+def question_for_term() -> Command:
+    """Prints what the node's term file holds, or ``none``: a mere ``cat``, because the guard asks every few seconds."""
+    return reads("sh", "-c", _CAT, "sh", TERM_FILE, timeout_s=10)
+
+
 def core_questions() -> tuple[Command, ...]:
     """What the core itself asks of a node, before the drivers' questions."""
     return (
         reads("date", "+%s.%N"),
-        reads("sh", "-c", _LOCK, "sh", f"{RUN_DIR}/lock.json"),
+        lock_question(),
         reads("sh", "-c", _JOURNALS, "sh", f"{STATE_DIR}/journal", str(_SHOWN_JOURNALS)),
+        question_for_term(),
+        reads("sh", "-c", _CAT, "sh", GUARD_FILE),
     )
 
 
@@ -181,7 +233,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
     for part in parts:
         split.append(answers[: len(part)])
         del answers[: len(part)]
-    clock, lock, journals = split[0]
+    clock, lock, journals, term, guard = split[0]
     return NodeState(
         node=node,
         trouble="" if clock.returncode is not None else clock.summary,
@@ -191,8 +243,10 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         files=drivers.files.interpret(node, split[3]),
         services=drivers.services.interpret(node, split[4]),
         schedule=drivers.schedule.interpret(node, split[5]),
-        lock=_lock(node, lock),
+        lock=lock_of(node, lock),
         journals=_journals(journals),
+        term=term_of(term),
+        guard=_guard(guard),
     )
 
 
@@ -204,7 +258,7 @@ def _offset(answer: Completed, now: float) -> float | None:
         return None
 
 
-def _lock(node: Node, answer: Completed) -> LockState | None:
+def lock_of(node: Node, answer: Completed) -> LockState | None:
     """The lock, None if there is no lock; an unreadable one still counts as a lock."""
     lines = answer.stdout.strip().splitlines()
     if not answer.ok or not lines:
@@ -216,6 +270,23 @@ def _lock(node: Node, answer: Completed) -> LockState | None:
     if not isinstance(content, dict):
         return LockState(content={"operation": "an unreadable lock"}, holder_alive=None)
     return LockState(content=content, holder_alive=lines[-1] == "alive" if content.get("node") == node.id else None)
+
+
+def term_of(answer: Completed) -> StoredTerm | None:
+    """The term in an answer to a ``cat``; None when there is no answer or it cannot be understood."""
+    if not answer.ok:
+        return None
+    return NO_TERM if answer.stdout.strip() == "none" else StoredTerm.from_text(answer.stdout)
+
+
+def _guard(answer: Completed) -> GuardWord | None:
+    try:
+        data = json.loads(answer.stdout) if answer.ok else None
+    except ValueError:
+        data = None
+    if not isinstance(data, dict) or not isinstance(data.get("checked"), int | float):
+        return None
+    return GuardWord(str(data.get("state", "")), str(data.get("why", "")), str(data.get("hint", "")), float(data["checked"]))
 
 
 def _journals(answer: Completed) -> tuple[JournalText, ...]:

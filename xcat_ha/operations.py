@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Callable
 
-from attrs import field, frozen
+import cattrs
+from attrs import evolve, field, frozen
 
 from xcat_ha.clock import Clock, SystemClock
 from xcat_ha.errors import InterruptedOperationError, RefusedError, UnfinishedError, UnknownStateError, XcatHaError
 from xcat_ha.execution import Execution, Observer, SilentObserver, execute_phase, judge, never
 from xcat_ha.interfaces import Drivers, Runner
-from xcat_ha.journal import Beginning, Journal, Outcome, Record, summarise
+from xcat_ha.journal import Beginning, Journal, Outcome, Record, parse_lines, summarise
 from xcat_ha.lock import PairLock, this_process
-from xcat_ha.models import Pair
+from xcat_ha.models import STATE_DIR, Pair
 from xcat_ha.observation import PairState, observe
-from xcat_ha.planning import Operation
-from xcat_ha.steps import Check, Verdict
+from xcat_ha.planning import Operation, PlanningInput
+from xcat_ha.runners.silenced import SilencedRunner
+from xcat_ha.steps import Check, Plan, Verdict, changes
+from xcat_ha.term import StoredTerm
 
 _WAIT_FOR_SYNC_S = 120.0
 
@@ -38,6 +42,10 @@ class Workshop:
     clock: Clock = field(factory=SystemClock)
     observer: Observer = field(factory=SilentObserver)
     stop_requested: Callable[[], bool] = never
+
+    def without(self, silent: frozenset[str]) -> Workshop:
+        """The same, but these nodes are neither asked nor touched."""
+        return evolve(self, runner=SilencedRunner(self.runner, silent)) if silent else self
 
     def observe(self) -> PairState:
         """Both nodes as they are now."""
@@ -62,6 +70,7 @@ class Result:
         seconds: from lock to end.
         phases: what each took.
         changed: whether any command that may change something was run.
+        notes: what the administrator should know of it (where something was saved).
     """
 
     operation_id: str
@@ -69,6 +78,36 @@ class Result:
     seconds: float
     phases: tuple[PhaseTime, ...]
     changed: bool
+    notes: tuple[str, ...] = ()
+
+
+@frozen
+class Prepared:
+    """An operation that is planned but not begun.
+
+    Attributes:
+        plan: what it would do, as far as it can be known now.
+        run: begin it. Raises what :func:`run_operation` raises.
+    """
+
+    plan: Plan
+    run: Callable[[], Result]
+
+
+@frozen
+class Reach:
+    """Which nodes an operation can do without.
+
+    Attributes:
+        left_out: ids of nodes that are neither asked, locked nor touched.
+        down: those of them that are proven or declared down: locks and unfinished operations of theirs are void.
+    """
+
+    left_out: frozenset[str] = frozenset()
+    down: frozenset[str] = frozenset()
+
+
+BOTH = Reach()
 
 
 def begin_journal(workshop: Workshop, operation: Operation, operation_id: str) -> Journal:
@@ -92,13 +131,53 @@ def records(state: PairState) -> tuple[Record, ...]:
     locks = [node_state.lock for node_state in state.nodes.values() if node_state.lock is not None]
     dead = {str(lock.content.get("id")) for lock in locks if lock.holder_alive is False}
     living = {str(lock.content.get("id")) for lock in locks} - dead
-    found = [
-        record
-        for node_state in state.nodes.values()
-        for journal in node_state.journals
-        if (record := summarise(journal.name, journal.text, alive=journal.name in living)) is not None
-    ]
+    texts: dict[str, str] = {}
+    for node_state in state.nodes.values():
+        for journal in node_state.journals:
+            # The same journal on both nodes: one is the mirror, and whoever went on with it wrote last.
+            if journal.name not in texts or _last_time(journal.text) > _last_time(texts[journal.name]):
+                texts[journal.name] = journal.text
+    found = [record for name, text in texts.items() if (record := summarise(name, text, alive=name in living)) is not None]
     return tuple(sorted(found, key=lambda record: record.began, reverse=True))
+
+
+def _last_time(text: str) -> float:
+    entries = parse_lines(text)
+    times = [entry["time"] for entry in entries if isinstance(entry.get("time"), int | float)]
+    return float(times[-1]) if times else 0.0
+
+
+def newest_holder(state: PairState, operation_id: str) -> str:
+    """Id of the node whose copy of the journal was written to last; empty if none has it."""
+    found = [
+        (_last_time(journal.text), node_id)
+        for node_id, node_state in state.nodes.items()
+        for journal in node_state.journals
+        if journal.name == operation_id
+    ]
+    return max(found)[1] if found else ""
+
+
+def refuse_if_moved(record: Record, term: StoredTerm, state: PairState) -> None:
+    """An operation is not gone on with once the role has moved by another one.
+
+    Args:
+        record: the operation.
+        term: the term in which it began.
+        state: what is stored now.
+
+    Raises:
+        RefusedError: a node has a term that is neither that one nor the one the operation itself raises.
+    """
+    raised = StoredTerm(term.counter + 1, record.parameters["new"]) if "new" in record.parameters else term
+    for node_id, node_state in state.nodes.items():
+        now = node_state.term
+        if now is not None and (now.counter > raised.counter or (now.counter == raised.counter and now.holder != raised.holder)):
+            raise RefusedError(
+                f"{record.id} began in term {term.counter}; {node_id} has term {now.counter} of {now.holder} now: the role has moved since",
+                state="nothing was changed",
+                hint="this operation is out of date: xcat-ha abandon; xcat-ha status shows who is what",
+            )
 
 
 def unfinished(state: PairState) -> Record | None:
@@ -111,14 +190,14 @@ def unfinished(state: PairState) -> Record | None:
     return None
 
 
-def refuse_if_unfinished(state: PairState) -> None:
-    """An unfinished operation is in the way of the next one.
+def refuse_if_unfinished(state: PairState, *, void: frozenset[str] = frozenset()) -> None:
+    """An unfinished operation is in the way of the next one, unless it was planned with a node that is down now (``void``).
 
     Raises:
         UnfinishedError: there is one.
     """
     record = unfinished(state)
-    if record is not None:
+    if record is not None and (not void or "unplanned" in record.parameters):
         how = str(record.outcome) if record.outcome is not None else "still running"
         said = f": {record.message.splitlines()[0]}" if record.message else ""
         raise UnfinishedError(
@@ -145,7 +224,46 @@ def require(runner: Runner, checks: tuple[Check, ...]) -> None:
         raise UnknownStateError(f"cannot tell whether {check.question}{said}", state=state, hint=hint)
 
 
+_KEEP_MIRROR = 'umask 077; mkdir -p "${1%/*}" && cat > "$1.new" && sync -f "$1.new" && mv "$1.new" "$1"'
+
+
+def mirror(workshop: Workshop, journal: Journal, *, phase: str = "") -> None:
+    """Copy the journal to the other node, so that it can be resumed there when this machine is gone. Best effort: it guards nothing.
+
+    ``phase``: the phase that is about to begin; the mirror counts as half-way through it until it is renewed.
+    """
+    try:
+        text = journal.path.read_text(encoding="ascii", errors="replace") if journal.path.is_file() else ""
+    except OSError:
+        text = ""
+    if not text:
+        return  # a disk that is full or broken must not hide the operation's own end
+    if phase:
+        facts = {"phase": phase, "step": "not known", "host": "", "state": "started", "detail": "mirrored before its steps began"}
+        text += json.dumps({"event": "step", "time": round(workshop.clock.now(), 3), **facts}) + "\n"
+    for node in workshop.pair.nodes:
+        if node.id != workshop.local:
+            path = f"{STATE_DIR}/journal/{journal.id}.jsonl"
+            workshop.runner.run(node.id, changes("sh", "-c", _KEEP_MIRROR, "sh", path, stdin=text, timeout_s=20))
+
+
 def run_operation(
+    workshop: Workshop,
+    operation: Operation,
+    journal: Journal,
+    *,
+    observed: PairState | None = None,
+    done_phases: frozenset[str] = frozenset(),
+) -> Result:
+    """As :func:`_run_phases`; however it ends, the other node's mirror of the journal says so too."""
+    try:
+        return _run_phases(workshop, operation, journal, observed=observed, done_phases=done_phases)
+    finally:
+        if operation.must_finish:
+            mirror(workshop, journal)
+
+
+def _run_phases(
     workshop: Workshop,
     operation: Operation,
     journal: Journal,
@@ -179,6 +297,8 @@ def run_operation(
             if planner.needs_observation and number > 0:
                 state = workshop.observe()
             phase_began = workshop.clock.monotonic()
+            if operation.must_finish:
+                mirror(workshop, journal, phase=planner.name)
             execute_phase(planner.plan(state), execution)
             times.append(PhaseTime(planner.name, workshop.clock.monotonic() - phase_began))
             journal.write("phase-done", name=planner.name, seconds=round(times[-1].seconds, 3))
@@ -198,11 +318,64 @@ def run_operation(
     journal.end(Outcome.DONE, f"done in {seconds:.1f} s")
     if not journal.changed and operation.name == "sync":
         journal.forget()
-    return Result(journal.id, operation.name, seconds, tuple(times), changed=journal.changed)
+    notes = _notes(journal) if journal.changed else ()
+    return Result(journal.id, operation.name, seconds, tuple(times), changed=journal.changed, notes=notes)
 
 
-def locked(workshop: Workshop, operation: str, operation_id: str) -> PairLock:
+def _notes(journal: Journal) -> tuple[str, ...]:
+    """What was saved where."""
+    found = [entry for entry in journal.entries() if entry["event"] == "captured" and entry.get("name") == "saved-copy"]
+    return tuple(f"{entry.get('host')}: {entry.get('value')}" for entry in found)
+
+
+def prepared(  # noqa: PLR0913 - everything an operation can ask for, once
+    workshop: Workshop,
+    operation: Operation,
+    given: PlanningInput,
+    state: PairState,
+    *,
+    why_not: Callable[[PairState], str],
+    reach: Reach = BOTH,
+    after_failure: Callable[[], None] | None = None,
+) -> Prepared:
+    """The operation with its preview, ready to run under the lock.
+
+    Args:
+        workshop: what it works with.
+        operation: what it does.
+        given: what it was planned with.
+        state: the observation it was planned from.
+        why_not: asked again under the lock: why the operation does not fit what is observed then; empty if it does.
+        reach: the nodes it can do without.
+        after_failure: run when a phase fails.
+
+    Raises:
+        UnfinishedError: an earlier operation is in the way.
+    """
+    refuse_if_unfinished(state, void=reach.down)
+    within = workshop.without(reach.left_out)
+
+    def run() -> Result:
+        with locked(within, operation.name, given.operation_id, reach):
+            now = within.observe()
+            refuse_if_unfinished(now, void=reach.down)
+            reason = why_not(now)
+            if reason:
+                raise RefusedError(reason, state="nothing was changed", hint="xcat-ha status shows who is what; run the verb again")
+            journal = begin_journal(within, operation, given.operation_id)
+            journal.write("site", site=cattrs.unstructure(given.site))
+            try:
+                return run_operation(within, operation, journal, observed=now)
+            except XcatHaError:
+                if after_failure is not None:
+                    after_failure()
+                raise
+
+    return Prepared(operation.preview(state), run)
+
+
+def locked(workshop: Workshop, operation: str, operation_id: str, reach: Reach = BOTH) -> PairLock:
     """The pair's lock for an operation; a scheduled sync that is just running is waited for."""
     holder = this_process(operation_id, operation, workshop.local, getpass.getuser(), workshop.clock.now())
     wait_s = 0.0 if operation == "sync" else _WAIT_FOR_SYNC_S
-    return PairLock(workshop.pair, workshop.runner, holder, workshop.clock, wait_s=wait_s)
+    return PairLock(workshop.pair, workshop.runner, holder, workshop.clock, wait_s=wait_s, left_out=reach.left_out, down=reach.down)

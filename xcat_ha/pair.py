@@ -16,23 +16,28 @@ from pathlib import Path
 from typing import Self
 
 import cattrs
-from attrs import evolve, frozen
+from attrs import evolve
 
-from xcat_ha import trust
+from xcat_ha import recovery, trust
 from xcat_ha.clock import Clock, SystemClock
 from xcat_ha.config import load_pair
-from xcat_ha.errors import ConfigError, RefusedError, UnknownStateError, UnreachableError, XcatHaError
+from xcat_ha.errors import ConfigError, JournalError, RefusedError, UnknownStateError, UnreachableError
 from xcat_ha.execution import Observer, SilentObserver, execute_steps, judge, never
+from xcat_ha.guard import Guard, decide_idle
 from xcat_ha.interfaces import Drivers, Runner
-from xcat_ha.journal import JOURNAL_DIR, Journal, Outcome, Record, new_operation_id
-from xcat_ha.models import CONFIG_PATH, STATE_DIR, FileSet, Node, Pair
+from xcat_ha.journal import JOURNAL_DIR, Journal, Outcome, Record, keep_journal, new_operation_id
+from xcat_ha.models import COMMANDS_LOCK, CONFIG_PATH, STATE_DIR, FileSet, Node, Pair
 from xcat_ha.observation import PairState
 from xcat_ha.operations import (
+    Prepared,
+    Reach,
     Result,
     Workshop,
-    begin_journal,
     locked,
+    newest_holder,
+    prepared,
     records,
+    refuse_if_moved,
     refuse_if_unfinished,
     run_operation,
     unfinished,
@@ -42,29 +47,18 @@ from xcat_ha.planning.handover import plan_handover
 from xcat_ha.planning.requirements import Finding, checks_before_handover, checks_before_setup, checks_of_pair, findings_of_state
 from xcat_ha.planning.setup import NODE_ID_FILE, plan_setup
 from xcat_ha.planning.sync import DATABASE, plan_sync
+from xcat_ha.planning.turns import Turn
 from xcat_ha.planning.verify import plan_verify, steps_to_remove_record
+from xcat_ha.planning.witness import WITNESS
 from xcat_ha.registry import load_drivers
 from xcat_ha.runners import LocalRunner, ReadOnlyRunner, RoutingRunner, SshRunner
 from xcat_ha.status import Status, report_status
-from xcat_ha.steps import Plan, changes
-from xcat_ha.xcat.file_sets import standard_file_sets
+from xcat_ha.steps import Plan, changes, reads
+from xcat_ha.term import NO_TERM, StoredTerm
 from xcat_ha.xcat.site import Site, interpret_site, site_question
 
 FILES = "files"
 """In ``sync``: all file sets, without the database."""
-
-
-@frozen
-class Prepared:
-    """An operation that is planned but not begun.
-
-    Attributes:
-        plan: what it would do, as far as it can be known now.
-        run: begin it. Raises what :func:`xcat_ha.operations.run_operation` raises.
-    """
-
-    plan: Plan
-    run: Callable[[], Result]
 
 
 class ManagedPair:
@@ -97,6 +91,18 @@ class ManagedPair:
         self._workshop.runner.close()
 
     # Reading
+
+    def observe(self) -> PairState:
+        """Everything the drivers and the core can read, of both nodes. Changes nothing."""
+        return self._workshop.observe()
+
+    def has_nothing_of_the_role(self) -> str:
+        """``HOLDS`` if this node holds nothing of the role and none of it starts at boot, else ``FAILS: why`` or ``UNKNOWN: why``.
+
+        Raises:
+            RefusedError: this machine is none of the pair's nodes.
+        """
+        return recovery.has_nothing(self._workshop, self._this_node())
 
     def status(self) -> Status:
         """Who is what, what would be lost now, what is wrong. Changes nothing; a silent node is reported, not an error."""
@@ -137,13 +143,14 @@ class ManagedPair:
         """
         state = self._workshop.observe()
         source, target = self._sides(state)
+        term = recovery.require_in_step(state, source, target)
         if set(sets) == {DATABASE}:
             site = Site(known=False)  # only file sets depend on what the site table says
             chosen: tuple[FileSet, ...] = ()
         else:
             site = self._site(source)
             chosen = self._chosen(sets, self._file_sets(site))
-        given = self._given("sync", site, chosen)
+        given = self._given("sync", site, chosen, term)
         everything = not sets
         operation = plan_sync(given, source, target, database=everything or DATABASE in sets)
         return self._prepared(operation, given, state, expect_primary=source.id)
@@ -156,7 +163,8 @@ class ManagedPair:
         """
         state = self._workshop.observe()
         source, target = self._sides(state)
-        given = self._given("verify", self._site(source), ())
+        term = recovery.require_in_step(state, source, target)
+        given = self._given("verify", self._site(source), (), term)
         operation = plan_verify(given, source, target)
 
         def tidy_up() -> None:
@@ -175,8 +183,9 @@ class ManagedPair:
         old, new = self._sides(state)
         if to is not None and self.pair.node(to).id == old.id:
             raise RefusedError(f"{old.id} is primary already", state="nothing was changed", hint="xcat-ha status shows who is what")
+        term = recovery.require_in_step(state, old, new)
         site = self._site(old)
-        given = self._given(verb, site, self._file_sets(site))
+        given = self._given(verb, site, self._file_sets(site), term)
         operation = evolve(plan_handover(given, old, new, verb=verb), requires=checks_before_handover(self.pair, self.drivers, old, new))
         return self._prepared(operation, given, state, expect_primary=old.id)
 
@@ -188,6 +197,75 @@ class ManagedPair:
             UnknownStateError: it is not known who is primary.
         """
         return self.prepare_failover(to=self.pair.preferred, verb="failback")
+
+    def prepare_takeover(self, *, down: str, confirmed: bool = True, allow_data_loss: bool = False) -> Prepared:
+        """The other node takes the role without ``down``: unplanned, and what was not copied is lost.
+
+        Args:
+            down: id of the node that is down.
+            confirmed: the caller declares it down; else the configured fence makes sure.
+            allow_data_loss: go on although the copy is older than ``max_loss_s``, or of unknown age.
+
+        Raises:
+            RefusedError: that node answers, or more would be lost than is allowed. There is no override for the first.
+            UnknownStateError, UnreachableError: the other node's state is not known.
+        """
+        node = self.pair.node(down)
+        if not confirmed and self.pair.fencing.name == "manual":
+            raise RefusedError(
+                "the fence driver is manual: only your word can say that a node is down",
+                where=self.pair.source,
+                state="nothing was changed",
+                hint=f"xcat-ha failover --confirm-down {node.id}, or choose another driver in [fencing]",
+            )
+        return recovery.prepare_takeover(self._workshop, node, confirmed=confirmed, allow_data_loss=allow_data_loss)
+
+    def prepare_activation(self, *, confirmed_down: str | None = None) -> Prepared:
+        """This node, whose turn it is by its own term, takes the role up again; see :func:`xcat_ha.recovery.prepare_activation`.
+
+        Raises:
+            RefusedError: this machine is none of the pair's nodes, it is not its turn, or the node declared down answers.
+            UnknownStateError: its state is not known.
+        """
+        node = self._this_node()
+        if confirmed_down is not None:
+            if self.pair.node(confirmed_down).id == node.id:
+                raise RefusedError(
+                    f"this is {node.id} itself", state="nothing was changed", hint=f"name the other: {self.pair.other(node.id).id}"
+                )
+            why = f"{confirmed_down} was declared down"
+            return recovery.prepare_activation(self._workshop, node, confirmed_down=True, why=why)
+        decision = decide_idle(self._workshop, node)
+        if decision.turn is not Turn.TAKE:
+            raise RefusedError(decision.why, state="nothing was changed", hint=decision.hint or "xcat-ha status shows who is what")
+        return recovery.prepare_activation(self._workshop, node, confirmed_down=False, why=decision.why)
+
+    def prepare_rejoin(self) -> Prepared:
+        """The node without the role, an old primary perhaps, becomes the standby; see :func:`xcat_ha.recovery.prepare_rejoin`."""
+        return recovery.prepare_rejoin(self._workshop)
+
+    def step_down(self, why: str) -> Result:
+        """This node gives the role up at once, asking nobody.
+
+        Raises:
+            RefusedError: this machine is none of the pair's nodes.
+        """
+        return recovery.step_down(self._workshop, self._this_node(), why)
+
+    def guard(self) -> Guard:
+        """The guard of this node, see :mod:`xcat_ha.guard`.
+
+        Raises:
+            RefusedError: this machine is none of the pair's nodes.
+        """
+        return Guard(self._workshop, self._this_node())
+
+    def _this_node(self) -> Node:
+        if not self._workshop.local:
+            raise RefusedError(
+                "this machine is none of the pair's nodes", state="nothing was changed", hint="run it on the node it is about"
+            )
+        return self.pair.node(self._workshop.local)
 
     def prepare_setup(self) -> Prepared:
         """Make the two nodes a pair. The way to the other node must be open: see :meth:`open_way`.
@@ -203,7 +281,8 @@ class ManagedPair:
         standby = self.pair.other(primary.id)
         site = self._site(primary)
         self._require_master(site)
-        given = self._given("setup", site, self._file_sets(site))
+        recovery.refuse_conflict(state)
+        given = self._given("setup", site, self._file_sets(site), _term_for_setup(state, primary))
         config_text = Path(self.pair.source).read_text(encoding="utf-8")
         requires = checks_before_setup(self.pair, self.drivers, primary, standby)
         operation = evolve(plan_setup(given, primary, standby, config_text), requires=requires)
@@ -243,23 +322,28 @@ class ManagedPair:
         state = self._workshop.observe()
         record = unfinished(state)
         if record is None:
-            raise RefusedError("nothing is unfinished", state="nothing was changed", hint="xcat-ha history shows what was done")
-        if record.host != self._workshop.local:
-            raise RefusedError(f"{record.id} was run on {record.host or 'another machine'}", hint="run xcat-ha resume there")
-        journal = Journal(JOURNAL_DIR / f"{record.id}.jsonl", self._workshop.clock)
+            raise _nothing_to_resume(state)
+        journal = self._journal_here(record, state)
         entries = journal.entries()
         done = frozenset(str(entry["name"]) for entry in entries if entry["event"] == "phase-done")
         site = next((cattrs.structure(entry["site"], Site) for entry in entries if entry["event"] == "site"), Site(known=False))
-        given = PlanningInput(self.pair, self.drivers, site, self._file_sets(site), record.id)
+        term = StoredTerm.parse(record.parameters.get("term", ""))
+        if term is None:
+            raise RefusedError(f"{record.id} knows no term; another version wrote it", hint="xcat-ha abandon, then run the verb anew")
+        given = PlanningInput(self.pair, self.drivers, site, self._file_sets(site), record.id, term)
         operation = self._planned_again(record, given)
+        refuse_if_moved(record, term, state)
+        workshop = self._workshop.without(_not_needed(record))
         left = [planner for planner in operation.phases if planner.name not in done or not planner.outlives_reboot]
         phases = tuple(planner.plan(state) for planner in left)
         plan = Plan(operation=f"resume {record.operation}", summary=operation.summary, phases=phases)
 
         def run() -> Result:
-            with locked(self._workshop, record.operation, record.id):
+            silent = _not_needed(record)
+            with locked(workshop, record.operation, record.id, Reach(silent, silent)):
+                refuse_if_moved(record, term, workshop.observe())
                 journal.write("resumed", host=self._workshop.local)
-                return run_operation(self._workshop, evolve(operation, requires=()), journal, done_phases=done)
+                return run_operation(workshop, evolve(operation, requires=()), journal, done_phases=done)
 
         return Prepared(plan, run)
 
@@ -270,19 +354,29 @@ class ManagedPair:
             RefusedError: nothing is unfinished.
             UnreachableError: the node that has its journal did not answer.
         """
-        record = unfinished(self._workshop.observe())
+        state = self._workshop.observe()
+        record = unfinished(state)
         if record is None:
             raise RefusedError("nothing is unfinished", state="nothing was changed", hint="xcat-ha history shows what was done")
+        keepers = [node_id for node_id, found in state.nodes.items() if any(journal.name == record.id for journal in found.journals)]
         line = json.dumps(
-            {"event": "end", "time": self._workshop.clock.now(), "outcome": str(Outcome.ABANDONED), "message": "given up as it stood"}
+            {
+                "event": "end",
+                "time": self._workshop.clock.now(),
+                "outcome": str(Outcome.ABANDONED),
+                "message": recovery.words_of_state(state),
+            }
         )
-        host = record.host or self._workshop.local
-        with locked(self._workshop, "abandon", f"abandon-{record.id}"):
+        reach = Reach(frozenset(state.unreachable))
+        with locked(self._workshop, "abandon", f"abandon-{record.id}", reach):
             path = f"{STATE_DIR}/journal/{record.id}.jsonl"
             script = 'printf "\\n%s\\n" "$2" >> "$1" && sync "$1"'  # on a line of its own, also after a half-written one
-            completed = self._workshop.runner.run(host, changes("sh", "-c", script, "sh", path, line))
-        if not completed.ok:
-            raise UnreachableError(f"its journal on {host} cannot be written: {completed.summary}", hint="run xcat-ha abandon there")
+            for host in keepers:
+                completed = self._workshop.runner.run(host, changes("sh", "-c", script, "sh", path, line))
+                if not completed.ok:
+                    raise UnreachableError(
+                        f"its journal on {host} cannot be written: {completed.summary}", hint="run xcat-ha abandon again"
+                    )
         return record
 
     # What the verbs share
@@ -320,11 +414,7 @@ class ManagedPair:
             )
 
     def _file_sets(self, site: Site) -> tuple[FileSet, ...]:
-        # cfgloc holds an address only for network databases; whether it stays valid is their backend's business, not a file set's.
-        standard = standard_file_sets(
-            installdir=site.installdir, tftpdir=site.tftpdir, xcat_dir=self.pair.xcat_dir, cfgloc_stays_valid=False
-        )
-        return (*standard, *self.pair.file_sets)
+        return recovery.file_sets_of(self.pair, site)
 
     def _chosen(self, sets: Sequence[str], known: tuple[FileSet, ...]) -> tuple[FileSet, ...]:
         names = {file_set.name for file_set in known}
@@ -335,17 +425,37 @@ class ManagedPair:
             return known
         return tuple(file_set for file_set in known if file_set.name in sets)
 
-    def _given(self, verb: str, site: Site, file_sets: tuple[FileSet, ...]) -> PlanningInput:
-        return PlanningInput(self.pair, self.drivers, site, file_sets, new_operation_id(verb, self._workshop.clock))
+    def _given(self, verb: str, site: Site, file_sets: tuple[FileSet, ...], term: StoredTerm) -> PlanningInput:
+        return PlanningInput(self.pair, self.drivers, site, file_sets, new_operation_id(verb, self._workshop.clock), term)
+
+    def _journal_here(self, record: Record, state: PairState) -> Journal:
+        """The newest copy of an operation's journal, on this machine: the one that is here, or the other node's.
+
+        Raises:
+            JournalError: it cannot be read.
+        """
+        path = JOURNAL_DIR / f"{record.id}.jsonl"
+        journal = Journal(path, self._workshop.clock)
+        newest = newest_holder(state, record.id)
+        if newest and newest != self._workshop.local:
+            answer = self._workshop.runner.read_many(newest, (reads("cat", str(path)),))[0]
+            if not answer.ok:
+                hint = f"run xcat-ha resume on {newest}"
+                raise JournalError(f"the journal on {newest} cannot be read: {answer.summary}", where=str(path), hint=hint)
+            keep_journal(path, answer.stdout)
+        return journal
 
     def _planned_again(self, record: Record, given: PlanningInput) -> Operation:
         parameters = record.parameters
-        if record.operation in {"failover", "failback"}:
+        if record.operation in {"failover", "failback"} and "unplanned" not in parameters:
             old, new = self.pair.node(parameters["old"]), self.pair.node(parameters["new"])
             return plan_handover(given, old, new, verb=record.operation)
         if record.operation == "setup":
             primary, standby = self.pair.node(parameters["primary"]), self.pair.node(parameters["standby"])
             return plan_setup(given, primary, standby, Path(self.pair.source).read_text(encoding="utf-8"))
+        again = recovery.plan_again(record.operation, dict(parameters), given)
+        if again is not None:
+            return again
         raise RefusedError(f"a {record.operation} needs no resume", hint=f"run xcat-ha {record.operation} again")
 
     def _prepared(
@@ -357,28 +467,39 @@ class ManagedPair:
         expect_primary: str,
         after_failure: Callable[[], None] | None = None,
     ) -> Prepared:
-        refuse_if_unfinished(state)
+        def why_not(now: PairState) -> str:
+            if now.primary == expect_primary:
+                return ""
+            return f"{expect_primary} was primary when this was planned; now it is {now.primary or 'not known who is'}"
 
-        def run() -> Result:
-            with locked(self._workshop, operation.name, given.operation_id):
-                now = self._workshop.observe()
-                refuse_if_unfinished(now)
-                if now.primary != expect_primary:
-                    raise RefusedError(
-                        f"{expect_primary} was primary when this was planned; now it is {now.primary or 'not known who is'}",
-                        state="nothing was changed",
-                        hint="xcat-ha status shows who is what; run the verb again",
-                    )
-                journal = begin_journal(self._workshop, operation, given.operation_id)
-                journal.write("site", site=cattrs.unstructure(given.site))
-                try:
-                    return run_operation(self._workshop, operation, journal, observed=now)
-                except XcatHaError:
-                    if after_failure is not None:
-                        after_failure()
-                    raise
+        return prepared(self._workshop, operation, given, state, why_not=why_not, after_failure=after_failure)
 
-        return Prepared(operation.preview(state), run)
+
+def _nothing_to_resume(state: PairState) -> RefusedError:
+    """Why there is nothing to go on with: all is done, or what was not done is out of date."""
+    stopped = next((record for record in records(state) if record.in_the_way), None)
+    if stopped is None:
+        return RefusedError("nothing is unfinished", state="nothing was changed", hint="xcat-ha history shows what was done")
+    now = "; ".join(f"{node_id} has term {found.term.words()}" for node_id, found in state.nodes.items() if found.term is not None)
+    return RefusedError(
+        f"{stopped.id} stopped in the middle, but a later operation was completed: the role has moved since (it began in term "
+        f"{stopped.parameters.get('term', 'unknown')}; now {now})",
+        state="nothing was changed",
+        hint="it is out of date and in nobody's way; xcat-ha status shows who is what",
+    )
+
+
+def _term_for_setup(state: PairState, primary: Node) -> StoredTerm:
+    """The highest term if it names the primary, else the next one."""
+    known = [node_state.term for node_state in state.nodes.values() if node_state.term is not None]
+    highest = max(known, key=lambda term: term.counter, default=NO_TERM)
+    return highest if highest.holder == primary.id else StoredTerm(highest.counter + 1, primary.id)
+
+
+def _not_needed(record: Record) -> frozenset[str]:
+    """Nodes that the operation was begun without."""
+    confirmed = record.parameters.get("unplanned", "").startswith("confirmed")
+    return frozenset({record.parameters["old"]}) if confirmed else frozenset()
 
 
 def load(
@@ -408,7 +529,11 @@ def load(
     if os.geteuid() != 0:
         raise RefusedError("only root can look at a management node", state="nothing was changed", hint="run it as root")
     local = local_node_id(pair)
-    runners: dict[str, Runner] = {node.id: LocalRunner() if node.id == local else SshRunner(node) for node in pair.nodes}
+    runners: dict[str, Runner] = {
+        node.id: LocalRunner(COMMANDS_LOCK) if node.id == local else SshRunner(node, COMMANDS_LOCK) for node in pair.nodes
+    }
+    if pair.witness.host:
+        runners[WITNESS] = SshRunner(Node(WITNESS, WITNESS, pair.witness.host, "", ssh_port=pair.witness.ssh_port))
     runner: Runner = RoutingRunner(runners)
     workshop = Workshop(
         pair=pair,

@@ -182,4 +182,5 @@ def load_drivers(pair: Pair) -> Drivers:
         identity=build("xcat_ha.identity", pair.network),
         services=build("xcat_ha.services", pair.services),
         schedule=build("xcat_ha.schedule", pair.schedule),
+        fence=build("xcat_ha.fencing", pair.fencing),
     )

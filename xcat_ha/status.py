@@ -12,7 +12,9 @@ from xcat_ha.journal import Outcome, Record
 from xcat_ha.models import Pair
 from xcat_ha.observation import NodeState, PairState, Role
 from xcat_ha.operations import records, unfinished
+from xcat_ha.term import NO_TERM
 
+_GUARD_LATE_S = 120.0
 _LATE_FACTOR = 3
 """A copy older than this many intervals is late."""
 
@@ -32,6 +34,8 @@ class NodeReport:
         copy_age_s: seconds since the newest good copy began, on a standby; None if there is none or it is unknown.
         file_sets: set name -> seconds since the last complete sync it received; None: never.
         clock_offset_s: seconds its clock is ahead of this machine's.
+        term: counter, holder and who yielded it, as stored there; ``unknown`` if it cannot be read.
+        guard: what its guard says; empty if none has spoken.
     """
 
     id: str
@@ -44,6 +48,8 @@ class NodeReport:
     copy_age_s: float | None
     file_sets: Mapping[str, float | None]
     clock_offset_s: float | None
+    term: str = ""
+    guard: str = ""
 
 
 @frozen
@@ -114,7 +120,8 @@ def _copy_age_s(state: PairState, node_state: NodeState) -> float | None:
 
 def _running(state: PairState) -> str:
     for record in records(state):
-        if record.outcome is None:
+        # A lock left by a node that is silent now tells nothing of the process that held it.
+        if record.outcome is None and record.host not in state.unreachable:
             return f"{record.operation} by {record.user} on {record.host or 'another machine'} (process {record.pid})"
     return ""
 
@@ -135,6 +142,8 @@ def _node_report(state: PairState, node_state: NodeState) -> NodeReport:
             for name, set_state in node_state.files.sets.items()
         },
         clock_offset_s=node_state.clock_offset_s,
+        term="unknown" if node_state.term is None else node_state.term.words(),
+        guard=f"{node_state.guard.state}: {node_state.guard.why}" if node_state.guard is not None else "",
     )
 
 
@@ -148,15 +157,72 @@ def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: fl
     found: list[Problem] = []
     record = unfinished(state)
     if record is not None and not _running(state):
-        ended = "its program died" if record.outcome is Outcome.DIED else str(record.outcome)
+        ended = "its program died" if record.outcome is Outcome.DIED else str(record.outcome or f"{record.host} does not answer")
         found.append(Problem(f"the {record.operation} of {record.id} is unfinished: {ended}", "xcat-ha resume, or xcat-ha abandon"))
     found += [_silent(node_state) for node_state in state.nodes.values() if not node_state.reachable]
     found += _identity_problems(pair, state)
+    found += _term_problems(pair, state)
     for node_state in state.nodes.values():
         found += _node_problems(pair, state, node_state)
     if standby is not None and standby.reachable:
+        returned = _returned(state, standby)
+        if returned is not None:
+            guard = f"the guard of {standby.node.id} stays passive"  # says the same, less well
+            return (*(problem for problem in found if not problem.what.startswith(guard)), returned)
         found += _copy_problems(pair, standby, age_s)
     return tuple(found)
+
+
+def _term_problems(pair: Pair, state: PairState) -> list[Problem]:
+    """Whose turn it is, and what the guards say."""
+    found: list[Problem] = []
+    if state.conflict:
+        both = "; ".join(f"{node_id} says {node_state.term.words()}" for node_id, node_state in state.nodes.items() if node_state.term)
+        hint = "switch the wrong one off, then xcat-ha failover --confirm-down it on the right one"
+        found.append(Problem(f"the nodes disagree about whose turn it is, so both stay passive: {both}", hint))
+    for node_id, node_state in state.nodes.items():
+        if node_state.reachable and node_state.term is None:
+            found.append(Problem(f"the term stored on {node_id} cannot be read", "look at /var/lib/xcat-ha/term.json there", unknown=True))
+        found += _guard_problems(pair, state, node_state)
+    primary = state.nodes.get(state.primary or "")
+    if primary is not None and primary.term is not None and not state.conflict:
+        highest = state.term
+        if highest is None:
+            found.append(Problem("no term is stored: nobody knows whose turn it is after a reboot", f"xcat-ha setup on {primary.node.id}"))
+        elif highest.holder != primary.node.id and unfinished(state) is None:
+            what = f"{primary.node.id} has the service address, but by term {highest.counter} the role is {highest.holder}'s"
+            found.append(Problem(what, f"its guard steps down within seconds; else xcat-ha step-down on {primary.node.id}"))
+    return found
+
+
+def _guard_problems(pair: Pair, state: PairState, node_state: NodeState) -> list[Problem]:
+    """A guard that waits for an administrator, or none at all."""
+    if not node_state.reachable or node_state.term in {None, NO_TERM}:
+        return []
+    guard, name = node_state.guard, node_state.node.id
+    now = state.observed_at + (node_state.clock_offset_s or 0.0)
+    # A guard that starts the role is busy with that for a while.
+    if guard is None or (now - guard.checked > _GUARD_LATE_S + pair.guard_interval_s and not _running(state)):
+        return [
+            Problem(f"no guard watches over the role on {name}", f"systemctl status xcat-ha-guard on {name}; xcat-ha setup installs it")
+        ]
+    # What it said before it learned of the term stored here now is out of date.
+    follows = node_state.term is not None and state.primary not in {None, name} and node_state.term.holder == state.primary
+    if guard.state == "passive" and not follows:
+        return [Problem(f"the guard of {name} stays passive: {guard.why}", guard.hint or "xcat-ha status again in a few seconds")]
+    return []
+
+
+def _returned(state: PairState, standby: NodeState) -> Problem | None:
+    """A node that is no standby of the primary yet: an old primary, or one that was away while the role moved."""
+    primary = state.nodes[state.primary or ""]
+    ours, theirs = primary.term, standby.term
+    if ours is None or theirs is None or ours.counter == 0 or ours[:2] == theirs[:2] or unfinished(state) is not None:
+        return None
+    if theirs.counter > ours.counter:
+        return None
+    what = f"{standby.node.id} is no standby yet: it has term {theirs.words()}, {primary.node.id} has {ours.words()}; it takes no copies"
+    return Problem(what, "xcat-ha rejoin makes it the standby; what only it has is counted, named and saved first")
 
 
 def _silent(node_state: NodeState) -> Problem:
@@ -177,7 +243,7 @@ def _identity_problems(pair: Pair, state: PairState) -> list[Problem]:
         return [
             Problem(
                 f"no node has the service address ({addresses}): nobody is primary",
-                "an unfinished operation is resumed; after a reboot the role has to be started by hand on the node that had it",
+                "an unfinished operation is resumed; after a reboot the guard of the node that had it starts it, or says why not",
             )
         ]
     return []

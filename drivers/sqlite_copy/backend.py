@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from xcat_ha.interfaces import Capability, ReplicaRole, ReplicaState, ReplicationBackend
+from attrs import evolve
+
+from xcat_ha.interfaces import Capability, Contents, ReplicaRole, ReplicaState, ReplicationBackend
 from xcat_ha.models import STATE_DIR, Engine, Node, Pair
 from xcat_ha.ssh_command import rsh_words
 from xcat_ha.steps import Check, Command, Completed, Effect, ExitStatus, Probe, SamePrinted, SaysVerdict, Step, Steps, changes, reads
@@ -98,6 +100,18 @@ class SqliteCopy(ReplicationBackend):
     def question_for_record(self, node: Node, name: str) -> Command:
         """Reads the nodelist table read-only; a hot journal is honoured in a private copy."""
         return self._ask(node, "has-node", f"--name={name}").command
+
+    def question_for_contents(self, node: Node) -> Command:
+        """Reads every table in place read-only."""
+        return reads(*self._program(node, "contents"), timeout_s=600)
+
+    def interpret_contents(self, answer: Completed) -> Contents | None:
+        """The node's JSON."""
+        try:
+            document: Any = json.loads(answer.stdout) if answer.ok else None
+            return Contents({name: frozenset(rows) for name, rows in document["tables"].items()}, frozenset(document["nodes"]))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
 
     # -- copying
 
@@ -233,7 +247,7 @@ class SqliteCopy(ReplicationBackend):
                 host=node.id,
                 only_if=(xcatd_is_stopped(node),),
                 done_when=self._says(node, f"a verified copy of the tables on {node.id} is saved", "is-saved"),
-                commands=(self._do(node, "save"),),
+                commands=(evolve(self._do(node, "save"), capture="saved-copy"),),
             ),
         )
 

@@ -95,6 +95,12 @@ def _has_node(given: Given) -> str:
     return "present" if has_node(given.xcat_dir, given.name, given.wait_s) else "absent"
 
 
+def _contents(given: Given) -> str:
+    from xcat_ha_drivers.sqlite_copy._contents import contents
+
+    return json.dumps(contents(given.xcat_dir))
+
+
 def _snapshot(given: Given) -> str:
     from xcat_ha_drivers.sqlite_copy._snapshot import take_snapshot
     from xcat_ha_drivers.sqlite_copy._xcat import refuse_if_xcatd_runs
@@ -180,13 +186,14 @@ VERBS: Mapping[str, Callable[[Given], str]] = {
     "observe": _observe,
     "received-stamp": _received_stamp,
     "has-node": _has_node,
+    "contents": _contents,
     "snapshot": _snapshot,
     "receive": _receive,
     "promote": _promote,
     "hand-over": _hand_over,
     "save": _save,
 }
-"""The first three read, the others change; they return what is printed."""
+"""The first four read, the others change; they return what is printed."""
 
 
 def main(words: Sequence[str]) -> int:

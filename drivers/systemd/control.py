@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from xcat_ha_drivers.systemd.daemon import step_to_keep
+
 from xcat_ha.errors import UnknownStateError
-from xcat_ha.interfaces import Service, ServiceControl, ServiceStates, UnitState
+from xcat_ha.interfaces import Daemon, Service, ServiceControl, ServiceStates, UnitState
 from xcat_ha.models import Node
 from xcat_ha.steps import Check, Command, Completed, Probe, SaysVerdict, Step, Steps, changes, reads
 from xcat_ha.xcat.services import UNIT_CANDIDATES, xcatd_is_stopped
@@ -103,6 +105,10 @@ class Systemd(ServiceControl):
                 commands=(changes("systemctl", "disable", *units, timeout_s=DISABLE_TIMEOUT_S),),
             ),
         )  # fmt: skip
+
+    def steps_to_keep_running(self, node: Node, daemon: Daemon) -> Steps:
+        """A unit in ``/etc/systemd/system``, the one thing of xcat-ha that starts at boot."""
+        return (step_to_keep(node, daemon),)
 
 
 def _states(service: Service, units: Sequence[Unit], sysv: frozenset[str]) -> tuple[UnitState, ...]:

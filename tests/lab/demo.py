@@ -12,8 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from tests.lab import Lab, LabError, Settings
+from tests.lab import Completed, Lab, LabError, Node, Settings
 from tests.lab.lab import down
+from tests.lab.losses import announced, await_guard, holds_address
 from tests.lab.observers import AddressRecorder, SecretSampler, ServiceWatcher, compare_trees, process_probe
 from tests.lab.product import (
     SERVICE_ADDRESS,
@@ -30,6 +31,7 @@ from tests.lab.secrets_of_site import secrets_of, where_written
 from tests.lab.witnesses import Reader, Writer
 
 NODES = 2000
+LSDEF = "/opt/xcat/bin/lsdef"
 
 
 @dataclasses.dataclass
@@ -128,6 +130,53 @@ class Demo:
         self.claim(f"{node_id} booted without the role's services", not running, " ".join(running))
         self.verb("status", expect=0)
 
+    def lose_power(self, dead: str, new: str) -> None:
+        """The primary dies under a writer; the standby takes the role; the old primary comes back, and gets the role back."""
+        self.say(f"{dead} loses power while a client writes")
+        old, standby = self.lab.node(dead), self.lab.node(new)
+        with Writer(self.lab, "wp") as writer:
+            time.sleep(1)
+            self.verb("sync", "database", "--yes")
+            time.sleep(2)  # what is written now is in no copy
+            killed = time.time()
+            old.kill()
+        self.claim("status does not call a silent node down", "silence does not prove" in self.verb_on(standby, "status", expect=4).stdout)
+        done = self.verb_on(standby, "failover", "--confirm-down", dead, "--yes")
+        answers = ask_service(self.lab, LSDEF, "-t", "site").returncode == 0
+        self.claim("xCAT answers on the service address again", answers, f"{_after(killed)} after the power loss")
+        good = announced(done)
+        missing = writer.missing()
+        early = [name for name in missing if writer.acknowledged[name] <= good]
+        figure = f"{len(writer.acknowledged)} written, {len(missing)} lost; copy {killed - good:.1f} s old"
+        self.claim("only what was written after the announced time is lost", not early, figure)
+        self.say(f"{dead} boots beside the new primary, and rejoins")
+        old.boot()
+        await_guard(old, "passive", "above ours")
+        self.claim(f"{dead} stays passive, and status says what to do", "xcat-ha rejoin" in self.verb_on(standby, "status", expect=1).stdout)
+        rejoined = self.verb_on(standby, "rejoin", "--yes")
+        self.claim("rejoin names what only it has", all(name in rejoined.stderr for name in missing), f"{len(missing)} records")
+        saved = rejoined.stdout.partition("saved in ")[2].split()[0]
+        kept = old.run(("sqlite3", "-readonly", f"{saved}/nodelist.sqlite", "SELECT node FROM nodelist")).stdout.split()
+        self.claim("and saved it where it can be restored", missing <= set(kept), saved)
+        # Nodes without an address make makedhcp slow: it asks the name server for each.
+        standby.run(("/opt/xcat/bin/rmdef", "-t", "node", "-o", "wp"), timeout_s=300, check=False)
+        self.say("failback, and a reboot of the primary in peace")
+        self.verb_on(standby, "failback", "--yes")
+        old.reboot()
+        began = time.time()
+        await_guard(old, "active")
+        self.claim(f"{dead}, rebooted in peace, is primary again by itself", True, f"{_after(began)} after its boot")
+        self.verb_on(old, "status")
+
+    def verb_on(self, node: Node, *arguments: str, expect: int = 0) -> Completed:
+        """Run the product on a node as an administrator would, and show what it says."""
+        print(f"{node.id}# xcat-ha {' '.join(arguments)}", flush=True)
+        done = xcat_ha(node, *arguments, check=False, timeout_s=900)
+        print(done.stderr, end="")
+        print(done.stdout, end="", flush=True)
+        self.claim(f"xcat-ha {arguments[0]} exits with {expect}", done.returncode == expect, f"exit {done.returncode}")
+        return done
+
     def compare_files(self) -> None:
         """The standby's files against the primary's."""
         for path, ignore in (("/install", ()), ("/tftpboot", ()), ("/etc/xcat", ("cfgloc*", "*.lock", "genesis-*")), ("/root/.xcat", ())):
@@ -155,6 +204,9 @@ def tell(lab: Lab) -> list[Line]:
         recorder.stop()
         demo.verb("sync", "--yes")
         demo.compare_files()
+        with ServiceWatcher(lab, holds_address, interval_s=0.02) as address:
+            demo.lose_power("mna", "mnb")
+        demo.claim(f"{SERVICE_ADDRESS} never had two holders meanwhile", not address.overlaps())
     demo.say("what the observers outside the program saw")
     for address in (SERVICE_ADDRESS, SERVICE_ADDRESS_V6):
         both = recorder.overlaps(address)
@@ -167,6 +219,10 @@ def tell(lab: Lab) -> list[Line]:
     written = where_written(lab, secrets)
     demo.claim("no password or key in any log or journal", not written, "; ".join(written))
     return demo.lines
+
+
+def _after(moment: float) -> str:
+    return f"{time.time() - moment:.1f} s"
 
 
 def _after_setup(watcher: ServiceWatcher, recorder: AddressRecorder) -> list[object]:

@@ -173,7 +173,7 @@ def test_dry_run_shows_the_commands_and_changes_nothing(mna: Node) -> None:
         assert word in done.stdout
     plan = json.loads(xcat_ha(mna, "failover", "--dry-run", "--json").stdout)
     assert plan["format"] == 1
-    assert [phase["name"] for phase in plan["plan"]["phases"]][:3] == ["catch-up", "stop-xcatd", "last-copy"]
+    assert [phase["name"] for phase in plan["plan"]["phases"]][:3] == ["catch-up", "yield", "stop-xcatd"]
 
 
 def test_service_nodes_are_refused_with_sqlite(mna: Node) -> None:

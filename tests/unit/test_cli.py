@@ -202,7 +202,7 @@ def test_a_dry_run_shows_the_commands_and_changes_nothing(as_json: object, site:
     if as_json:
         plan = done.json["plan"]
         assert plan["operation"] == "failover"
-        assert [phase["name"] for phase in plan["phases"]][:3] == ["catch-up", "stop-xcatd", "last-copy"]
+        assert [phase["name"] for phase in plan["phases"]][:3] == ["catch-up", "yield", "stop-xcatd"]
     else:
         assert f"rm -f {site.hosts}/mna/running-xcatd" in done.out
         assert done.out.index("release-address") < done.out.index("acquire-address")
@@ -230,7 +230,7 @@ def test_a_hand_over_and_what_is_told_of_it(site: CliSite) -> None:
     assert "address" not in site.facts("mna")
     (operation,) = site("history", "--json").json["operations"]
     assert (operation["operation"], operation["outcome"], operation["id"]) == ("failover", "done", result["operation_id"])
-    assert operation["parameters"] == {"old": "mna", "new": "mnb"}
+    assert operation["parameters"] == {"old": "mna", "new": "mnb", "term": "1 mna -"}
     refused = site("failover", "--to", "mnb", "--yes")
     assert refused.code == ExitCode.REFUSED
     assert "mnb is primary already" in refused.err

@@ -22,6 +22,9 @@ import os, sys
 import xcat_ha.models as models
 import xcat_ha.xcat.commands as commands
 base = sys.argv.pop(1)
+import xcat_ha.term
+xcat_ha.term.TERM_FILE = base + "/lib/term.json"
+models.COMMANDS_LOCK = base + "/run.commands.lock"
 models.RUN_DIR, models.STATE_DIR, models.SSH_DIR = base + "/run", base + "/lib", base + "/ssh"
 for name in ("LSDEF", "MKDEF", "RMDEF", "TABDUMP", "MAKEDNS", "MAKEDHCP", "MAKECONSERVERCF"):
     setattr(commands, name, base + "/xcat/" + name.lower())
@@ -107,8 +110,15 @@ class CliSite:
         self.program("path/getent", "case $2 in mn) echo 192.0.2.11;; mna*) echo 192.0.2.21;; *) echo 192.0.2.22;; esac")
         self.program("path/ip", 'case $TOY_NODE in mnb) echo "inet 192.0.2.22/24 ";; *) echo "inet 192.0.2.21/24 ";; esac')
         self.copied()
-        for where in ("bin", "mnb-bin"):
-            self.program(f"{where}/python3", 'case "$*" in *importlib.metadata*) echo 0.1.0;; *) echo HOLDS;; esac')
+        for mark in ("", "mnb-"):
+            term = base / f"{mark}lib/term.json"
+            store = f"""printf '{{"counter": %s, "holder": "%s", "yielded_by": "%s"}}\\n' "$4" "$5" "$7" > {term}"""
+            cases = f'*importlib.metadata*) echo 0.1.0;; *"xcat_ha.term raise"*) {store};; *) echo HOLDS;;'
+            self.program(f"{mark}bin/python3", f'case "$*" in {cases} esac')
+            term.parent.mkdir(exist_ok=True)
+            term.write_text('{"counter": 1, "holder": "mna", "yielded_by": ""}')
+            word = {"state": "active", "why": "it looks", "hint": "", "checked": time.time()}
+            (base / f"{mark}run/guard.json").write_text(json.dumps(word))
         self.program("xcat/lsdef", "echo clustersite: master=192.0.2.11; echo clustersite: domain=example.org")
         for name in ("mkdef", "rmdef", "makedns", "makedhcp", "makeconservercf"):
             self.program(f"xcat/{name}", "exit 0")

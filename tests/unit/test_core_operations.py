@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.test_core_toys import MNA, MNB, SETS, Relocated, ToyClock, World, fact, hosts_in, toy_drivers, toy_pair, toy_step
 from xcat_ha.errors import InterruptedOperationError, JournalError, RefusedError, StepFailedError, UnknownStateError, XcatHaError
-from xcat_ha.interfaces import OutputSink
+from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.journal import Beginning, Journal, Outcome, Record, summarise
 from xcat_ha.observation import PairState, Role
 from xcat_ha.operations import Result, Workshop, run_operation
@@ -19,7 +19,23 @@ from xcat_ha.planning import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.handover import plan_handover
 from xcat_ha.runners import LocalRunner
 from xcat_ha.steps import Command, Completed, Effect, Phase, Step, changes, in_order
+from xcat_ha.term import StoredTerm
 from xcat_ha.xcat.site import Site
+
+
+class Unmirrored(Runner):
+    """The world, without the copies of the journal that go to the other node."""
+
+    def __init__(self, world: Runner) -> None:
+        self.world = world
+
+    def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
+        if any(str(word).endswith("/20260101T000000-x.jsonl") for word in command.argv):
+            return Completed((), 0)
+        return self.world.run(host, command, on_output=on_output)
+
+    def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
+        return self.world.read_many(host, commands)
 
 
 class Bench:
@@ -35,7 +51,7 @@ class Bench:
         self.workshop = Workshop(
             pair=pair,
             drivers=toy_drivers(pair),
-            runner=self.world,
+            runner=Unmirrored(self.world),
             local="mna",
             clock=self.clock,
             stop_requested=lambda: self.stop in self.world.transcript,
@@ -239,10 +255,14 @@ class Site2:
             base / "hosts", mna="address source jobs running-xcatd running-dhcp running-dns running-console running-tftp", mnb="copy"
         )
         for node_id in ("mna", "mnb"):
-            self._program(base / "bin" / node_id / "python3", "echo HOLDS")
+            term = base / "lib" / node_id / "term.json"
+            store = f"""printf '{{"counter": %s, "holder": "%s", "yielded_by": "%s"}}\\n' "$4" "$5" "$7" > {term}; exit"""
+            term.parent.mkdir(parents=True)
+            term.write_text(StoredTerm(1, "mna").text())
+            self._program(base / "bin" / node_id / "python3", f'[ "$2" != xcat_ha.term ] || {{ {store}; }}\necho HOLDS')
             for name in ("makedns", "makedhcp", "makeconservercf"):
                 self._program(base / "sbin" / node_id / name, "exit 0")
-        moved = {"/run/xcat-ha": base / "run", "/opt/xcat-ha/bin": base / "bin", "/opt/xcat/sbin": base / "sbin"}
+        moved = {"/run/xcat-ha": base / "run", "/var/lib/xcat-ha": base / "lib", "/opt/xcat-ha/bin": base / "bin", "/opt/xcat/sbin": base / "sbin"}
         self.runner = Watched(Relocated(LocalRunner(), moved))
         pair = toy_pair(self.hosts)
         self.workshop = Workshop(pair=pair, drivers=toy_drivers(pair), runner=self.runner, local="mna")
@@ -255,7 +275,12 @@ class Site2:
 
     def operation(self) -> Operation:
         given = PlanningInput(
-            self.workshop.pair, self.workshop.drivers, Site(known=True, master="192.0.2.11"), SETS, "20260101T000000-failover-abcd"
+            self.workshop.pair,
+            self.workshop.drivers,
+            Site(known=True, master="192.0.2.11"),
+            SETS,
+            "20260101T000000-failover-abcd",
+            StoredTerm(1, "mna"),
         )
         return plan_handover(given, MNA, MNB)
 
@@ -286,7 +311,8 @@ class Watched(Relocated):
         self.invariant: Callable[[], None] = lambda: None
 
     def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
-        if command.effect is Effect.CHANGES:
+        mirror = any(str(word).startswith("/var/lib/xcat-ha/journal/") for word in command.argv)
+        if command.effect is Effect.CHANGES and not mirror:
             if len(self.changed) == self.dies_at or (self.dies_before and self.dies_before in f"{host}:{' '.join(map(str, command.argv))}"):
                 raise Killed
             self.changed.append(f"{host}: {command.argv[0]}")

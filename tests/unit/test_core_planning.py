@@ -22,11 +22,12 @@ from xcat_ha.planning.setup import plan_setup
 from xcat_ha.planning.sync import plan_sync
 from xcat_ha.planning.verify import plan_verify
 from xcat_ha.steps import Command, Effect, Plan, Ref, Step
+from xcat_ha.term import StoredTerm
 from xcat_ha.xcat.site import Site
 
 PAIR = toy_pair()
 SITE = Site(known=True, master="192.0.2.11", domain="cluster.example")
-GIVEN = PlanningInput(PAIR, toy_drivers(PAIR), SITE, SETS, "20260101T000000-failover-abcd")
+GIVEN = PlanningInput(PAIR, toy_drivers(PAIR), SITE, SETS, "20260101T000000-failover-abcd", StoredTerm(1, "mna"))
 STATE = PairState({"mna": primary(), "mnb": standby()}, 0.0)
 
 
@@ -49,6 +50,9 @@ def names(plan: Plan) -> list[str]:
 HANDOVER = """\
 catch-up
   mnb:sync-database | mnb:sync-credentials | mnb:sync-hosts
+yield
+  mna:store-term
+  mnb:store-term
 stop-xcatd
   mna:stop-xcatd
 last-copy
@@ -85,7 +89,7 @@ def test_failing_back_is_the_same_with_the_sides_changed() -> None:
     mirrored = {"mna": "mnb", "mnb": "mna"}
     back = plan_handover(GIVEN, MNB, MNA, verb="failback")
     assert back.name == "failback"
-    assert back.parameters == {"old": "mnb", "new": "mna"}
+    assert back.parameters == {"old": "mnb", "new": "mna", "term": "1 mna -"}
     expected = ["".join(mirrored.get(word, word) for word in _words(line)) for line in HANDOVER.splitlines()]
     # The two "disable" lanes of the last stage stand in the order old, new.
     assert transcript(back.preview(state)) == expected
@@ -104,6 +108,8 @@ def _words(line: str) -> list[str]:
 
 # (what comes first, what comes after it)
 ORDER = [
+    ("mna:store-term", "mnb:store-term"),
+    ("mnb:store-term", "mna:stop-xcatd"),
     ("mna:stop-xcatd", "mnb:hand-over-database"),
     ("mna:stop-xcatd", "mna:release-address"),
     ("mnb:hand-over-database", "mna:release-address"),
@@ -145,7 +151,7 @@ def test_no_copy_from_the_old_node_begins_after_it_gave_its_address_up() -> None
 
 def test_nothing_on_the_old_node_stops_before_the_last_that_can_be_copied_beforehand_is_copied() -> None:
     before = itertools.takewhile(lambda name: name != "mna:stop-xcatd", names(handover()))
-    assert [name for name in before if name.startswith("mna:")] == []
+    assert [name for name in before if name.startswith("mna:")] == ["mna:store-term"]
 
 
 def test_services_that_a_node_does_not_have_are_left_out() -> None:
@@ -194,7 +200,7 @@ def test_each_phase_can_be_planned_whatever_is_observed() -> None:
 
 SETUP = """\
 know-each-other
-  mna:write-node-id mna:write-config | mnb:write-node-id mnb:write-config
+  mna:write-node-id mna:write-config mna:store-term | mnb:write-node-id mnb:write-config mnb:store-term
 standby-off
   mnb:stop-xcatd
   mnb:stop-dhcp | mnb:stop-dns | mnb:stop-console | mnb:stop-tftp

@@ -294,3 +294,16 @@ def test_what_a_login_shell_says_before_is_skipped() -> None:
     found = parse_batch("Welcome to mna!\nLast login: 1 2. 3.\n0 b25l. .\nend\n", [("a",)])
     assert found is not None
     assert found[0].stdout == "one"
+
+
+def test_a_command_that_changes_something_holds_the_lock_until_it_ends(tmp_path: Path) -> None:
+    lock = tmp_path / "commands.lock"
+    runner = LocalRunner(str(lock))
+    probe = ("flock", "-n", "-x", str(lock), "true")
+    inside = runner.run("mna", changes("sh", "-c", f'flock -n -x "{lock}" true; echo $?')).stdout.strip()
+    assert inside == "1"
+    assert runner.run("mna", reads(*probe)).ok
+    # A daemon that it leaves behind does not hold it.
+    assert runner.run("mna", changes("sh", "-c", "sleep 30 > /dev/null 2>&1 & echo $!")).ok
+    assert runner.run("mna", reads(*probe)).ok
+    assert runner.run("mna", changes("sh", "-c", "exit 7")).returncode == 7

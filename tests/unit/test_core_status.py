@@ -24,11 +24,12 @@ from xcat_ha.interfaces import (
     UnitState,
 )
 from xcat_ha.models import Node
-from xcat_ha.observation import JournalText, LockState, NodeState, PairState, Role
+from xcat_ha.observation import GuardWord, JournalText, LockState, NodeState, PairState, Role
 from xcat_ha.operations import refuse_if_unfinished
 from xcat_ha.planning.requirements import findings_of_state
 from xcat_ha.status import Status, report_status
 from xcat_ha.steps import Verdict
+from xcat_ha.term import StoredTerm
 
 NOW = 1_700_000_000.0
 PAIR = toy_pair()
@@ -57,6 +58,8 @@ def primary(node: Node = MNA, **changed: Any) -> NodeState:
         schedule=ScheduleState(known=True, jobs={"sync-database": JobState(active=True)}),
         lock=None,
         journals=(),
+        term=StoredTerm(1, "mna"),
+        guard=GuardWord("active", "has the role", "", NOW),
     )
     return evolve(state, **changed)
 
@@ -87,6 +90,7 @@ def silent(node: Node) -> NodeState:
         schedule=ScheduleState(known=False, jobs={}),
         lock=None,
         journals=(),
+        term=None,
     )
 
 
@@ -112,7 +116,14 @@ P, S, H, Q = Role.PRIMARY, Role.STANDBY, Role.PARTIAL, Role.UNKNOWN
 # name: (mna, mnb, roles, primary, exit code, what the problems say, one for each; "?" marks one that is merely not known)
 TABLE: dict[str, tuple[NodeState, NodeState, tuple[Role, Role], str | None, ExitCode, tuple[str, ...]]] = {
     "healthy": (primary(), standby(), (P, S), "mna", D, ()),
-    "healthy, the other way round": (standby(MNA), primary(MNB), (S, P), "mnb", D, ()),
+    "healthy, the other way round": (
+        standby(MNA, term=StoredTerm(2, "mnb", "mna")),
+        primary(MNB, term=StoredTerm(2, "mnb", "mna")),
+        (S, P),
+        "mnb",
+        D,
+        (),
+    ),
     "the standby is silent": (primary(), silent(MNB), (P, Q), "mna", U, ("?mnb does not answer",)),
     "the primary is silent": (silent(MNA), standby(), (Q, S), None, U, ("?mna does not answer",)),
     "both are silent": (silent(MNA), silent(MNB), (Q, Q), None, U, ("?mna does not answer", "?mnb does not answer")),

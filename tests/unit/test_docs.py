@@ -35,7 +35,7 @@ PAGES = (REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted(DOCS.glo
 
 # A literal that has a call in it, or a line of a code block that is one; then the call itself.
 _PLACE = re.compile(r"``?[^`\n]*xcat-ha [^`\n]*`?`|^ {3,}(?:# |.* -- )?xcat-ha .*$", re.MULTILINE)
-_CALL = re.compile(r"(?:^|[\s`#/(])xcat-ha ([a-z]+(?: [^`\n#\"']*)?)", re.MULTILINE)
+_CALL = re.compile(r"(?:^|[\s`#/(])xcat-ha ([a-z][a-z-]*(?: [^`\n#\"']*)?)", re.MULTILINE)
 
 
 def _text(page: Path) -> str:
@@ -128,7 +128,8 @@ def test_the_drivers_their_tables_and_options() -> None:
     section = next(body for heading, body in _sections(text).items() if heading.startswith("Drivers:"))
     for table, driver in config._DRIVER_SECTIONS.items():
         assert re.search(rf"\* - ``\[{table}\]``\n     - ``{driver}``", section), table
-    groups = {"database": "replication", "files": "files", "network": "identity", "services": "services", "schedule": "schedule"}
+    groups = {"database": "replication", "files": "files", "network": "identity"}
+    groups |= {"services": "services", "schedule": "schedule", "fencing": "fencing"}
     options = set(re.findall(r"^   \* -(?: ``[a-z-]+``)?\n     - ``(\w+)``\n     - (?:\d+|\([a-z' ]+\))$", section, re.MULTILINE))
     real: set[str] = set()
     for table, driver in config._DRIVER_SECTIONS.items():

@@ -77,6 +77,9 @@ def show_status(status: Status) -> None:
     say(f"pair {status.pair}: primary is {status.primary or 'not known or nobody'}, preferred is {status.preferred}")
     table(("node", "role", "hostname", "service address", "database", "services"), [_node_row(node) for node in status.nodes])
     for node in status.nodes:
+        if node.term or node.guard:
+            say(f"{node.id}: term {node.term}" + (f"; guard {node.guard}" if node.guard else ""))
+    for node in status.nodes:
         if node.id != status.primary:
             for name, age_s in sorted(node.file_sets.items()):
                 say(f"{node.id}: files {name} synced {'never' if age_s is None else age(age_s) + ' ago'}")
@@ -127,6 +130,8 @@ def show_result(result: Result) -> None:
         say(f"{phase.name}: {phase.seconds:.1f} s")
     if not result.changed:
         say("nothing had to be changed")
+    for note in result.notes:
+        say(note)
     say(f"{result.operation} done in {result.seconds:.1f} s ({result.operation_id})")
 
 

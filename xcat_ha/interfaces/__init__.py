@@ -6,14 +6,16 @@ from xcat_ha.interfaces.fencing import Fence, PowerState
 from xcat_ha.interfaces.files import FileSyncer, SetState, SyncState
 from xcat_ha.interfaces.identity import Holding, NetworkIdentity
 from xcat_ha.interfaces.images import ImageStates, OsImageProvisioner
-from xcat_ha.interfaces.replication import Capability, ReplicaRole, ReplicaState, ReplicationBackend
+from xcat_ha.interfaces.replication import Capability, Contents, ReplicaRole, ReplicaState, ReplicationBackend
 from xcat_ha.interfaces.runner import OutputSink, Runner
 from xcat_ha.interfaces.schedule import Job, JobState, Schedule, ScheduleState
-from xcat_ha.interfaces.services import ROLE_SERVICES, Service, ServiceControl, ServiceStates, UnitState
+from xcat_ha.interfaces.services import ROLE_SERVICES, Daemon, Service, ServiceControl, ServiceStates, UnitState
 
 __all__ = [
     "ROLE_SERVICES",
     "Capability",
+    "Contents",
+    "Daemon",
     "Driver",
     "Drivers",
     "Fence",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from xcat_ha.interfaces.fencing import Fence
 from xcat_ha.interfaces.files import FileSyncer
 from xcat_ha.interfaces.identity import NetworkIdentity
 from xcat_ha.interfaces.replication import ReplicationBackend
@@ -20,3 +21,5 @@ class Drivers:
     identity: NetworkIdentity
     services: ServiceControl
     schedule: Schedule
+    fence: Fence | None = None
+    """None only in programs that never fence."""

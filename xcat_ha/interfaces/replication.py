@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ from attrs import frozen
 
 from xcat_ha.interfaces._driver import Driver
 from xcat_ha.models import Engine, Node, ServiceIdentity
-from xcat_ha.steps import Command, Steps
+from xcat_ha.steps import Command, Completed, Steps
 
 
 class Capability(StrEnum):
@@ -53,6 +54,19 @@ class ReplicaState:
     lag_bytes: int | None = None
     lag_s: float | None = None
     detail: str = ""
+
+
+@frozen
+class Contents:
+    """What a database holds, for comparing two of them.
+
+    Attributes:
+        tables: table -> a digest of each of its rows.
+        nodes: names of the xCAT nodes that are defined.
+    """
+
+    tables: Mapping[str, frozenset[str]]
+    nodes: frozenset[str]
 
 
 class ReplicationBackend(Driver[ReplicaState]):
@@ -101,3 +115,13 @@ class ReplicationBackend(Driver[ReplicaState]):
         """A READS command for ``node`` that prints ``present`` or ``absent``: is an xCAT node called ``name`` defined in the node's
         database or copy? It asks the data itself, not xcatd, which does not run on a standby.
         """
+
+    def question_for_contents(self, node: Node) -> Command | None:
+        """A READS command for ``node`` whose answer :meth:`interpret_contents` understands; None (the default): cannot be compared."""
+        del node
+        return None
+
+    def interpret_contents(self, answer: Completed) -> Contents | None:
+        """What the node's database holds; None when that is not known."""
+        del answer
+        return None

@@ -70,6 +70,21 @@ class ServiceStates:
         return None if None in states else False
 
 
+@frozen
+class Daemon:
+    """A program of xcat-ha that runs from boot to shutdown.
+
+    Attributes:
+        name: kebab-case; the service is called ``xcat-ha-NAME``.
+        argv: absolute program and arguments.
+        why: shown by the service manager.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    why: str
+
+
 class ServiceControl(Driver[ServiceStates]):
     """Controls services by what they do, not by unit name. See :class:`~xcat_ha.interfaces.Driver` for the contract of all steps.
 
@@ -87,3 +102,11 @@ class ServiceControl(Driver[ServiceStates]):
     @abstractmethod
     def steps_to_disable(self, node: Node, services: tuple[Service, ...], states: ServiceStates) -> Steps:
         """Make sure none of them starts at boot by itself; done when read back. Running ones go on running."""
+
+    def steps_to_keep_running(self, node: Node, daemon: Daemon) -> Steps:
+        """Install the daemon, start it now and at every boot, before the role's services; it is restarted when it dies.
+
+        By default none: then the role has to be started by hand after a reboot (``xcat-ha activate``).
+        """
+        del node, daemon
+        return ()

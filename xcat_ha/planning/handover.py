@@ -1,27 +1,26 @@
 """A planned change of primary: failover and failback. The order is the design's, and it is the point of this module.
 
-Everything that can be copied beforehand is copied while the old primary still serves; xcatd stops; the last copy is taken from a
-database nobody writes to; the address moves; xcatd starts; what xCAT generates is generated side by side; all of it is proven.
+Everything that can be copied beforehand is copied while the old primary still serves; the old one yields the term, durably; xcatd stops;
+the last copy is taken from a database nobody writes to; the address moves; xcatd starts; what xCAT generates is generated side by side;
+all of it is proven.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from xcat_ha.interfaces import ROLE_SERVICES, Service
+from attrs import evolve
+
+from xcat_ha.interfaces import Service
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState
-from xcat_ha.planning.jobs import sync_jobs
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
+from xcat_ha.planning.serving import phases_to_serve
 from xcat_ha.planning.sync import file_lanes
-from xcat_ha.planning.xcat_steps import (
-    lanes_to_generate,
-    step_to_await_tftp,
-    step_to_await_xcatd,
-    step_to_begin_tenure,
-    step_to_prove_writable,
-)
+from xcat_ha.planning.terms import received, step_to_store
+from xcat_ha.planning.witness import steps_to_inform
 from xcat_ha.steps import Phase, in_order, side_by_side
+from xcat_ha.term import StoredTerm
 
 _SERVED = (Service.DHCP, Service.DNS, Service.TFTP)
 
@@ -30,13 +29,11 @@ def plan_handover(given: PlanningInput, old: Node, new: Node, *, verb: str = "fa
     """Move the role from ``old`` to ``new`` while both are alive and connected; nothing is lost."""
     phases = (
         PhasePlanner("catch-up", partial(_catch_up, given, old, new), needs_observation=False),
+        PhasePlanner("yield", partial(_yield, given, old, new), needs_observation=False),
         PhasePlanner("stop-xcatd", partial(_stop_xcatd, given, old)),
         PhasePlanner("last-copy", partial(_last_copy, given, old, new), needs_observation=False),
         PhasePlanner("release", partial(_release, given, old), needs_observation=False),
-        PhasePlanner("acquire", partial(_acquire, given, new), needs_observation=False, outlives_reboot=False),
-        PhasePlanner("start-xcatd", partial(_start_xcatd, given, new), needs_observation=False, outlives_reboot=False),
-        PhasePlanner("serve", partial(_serve, given, new), outlives_reboot=False),
-        PhasePlanner("settle", partial(_settle, given, old, new)),
+        *phases_to_serve(given, new, (old, new)),
     )
     identity = given.pair.identity
     addresses = ", ".join(str(address.ip) for address in identity.addresses)
@@ -49,16 +46,35 @@ def plan_handover(given: PlanningInput, old: Node, new: Node, *, verb: str = "fa
         ),
         phases=phases,
         must_finish=True,
-        parameters={"old": old.id, "new": new.id},
+        parameters={"old": old.id, "new": new.id, "term": given.term.words()},
     )
 
 
+def term_after(given: PlanningInput, old: Node, new: Node) -> StoredTerm:
+    """The term of the hand-over: the old primary gave the role up in peace."""
+    return StoredTerm(given.term.counter + 1, new.id, old.id)
+
+
 def _catch_up(given: PlanningInput, old: Node, new: Node, _state: PairState) -> Phase:
-    lanes = (given.drivers.replication.steps_to_sync(old, new), *file_lanes(given, old, new, given.file_sets))
+    database = received(given.drivers.replication.steps_to_sync(old, new), new, old, given.term)
+    lanes = (database, *file_lanes(given, old, new, given.file_sets))
     return Phase(
         name="catch-up",
         why=f"What is copied while {old.id} still serves need not be copied while nobody does.",
         stages=(side_by_side(*lanes),),
+    )
+
+
+def _yield(given: PlanningInput, old: Node, new: Node, _state: PairState) -> Phase:
+    term = term_after(given, old, new)
+    return Phase(
+        name="yield",
+        why=f"From now on the role is {new.id}'s; {old.id} says so first, so that it never takes it back by itself.",
+        stages=(
+            in_order(step_to_store(old, term, f"{old.id} remembers, also after a reboot, that it gave the role up.")),
+            in_order(step_to_store(new, term, f"{new.id} takes the last copies from {old.id}, and then none any more.")),
+            side_by_side(steps_to_inform(given.pair, new, term)),
+        ),
     )
 
 
@@ -68,7 +84,9 @@ def _stop_xcatd(given: PlanningInput, old: Node, state: PairState) -> Phase:
 
 
 def _last_copy(given: PlanningInput, old: Node, new: Node, state: PairState) -> Phase:
-    lanes = (given.drivers.replication.steps_to_hand_over(old, new), *file_lanes(given, old, new, given.file_sets))
+    term = term_after(given, old, new)
+    database = received(given.drivers.replication.steps_to_hand_over(old, new), new, old, term)
+    lanes = (database, *file_lanes(evolve(given, term=term), old, new, given.file_sets))
     # A console server that is still opening consoles takes long to stop, and nothing depends on it.
     consoles = given.drivers.services.steps_to_stop(old, (Service.CONSOLE,), state.nodes[old.id].services)
     return Phase(
@@ -89,47 +107,4 @@ def _release(given: PlanningInput, old: Node, state: PairState) -> Phase:
             side_by_side(*stops, given.drivers.schedule.steps_to_stop(old)),
             side_by_side(given.drivers.identity.steps_to_release(old, given.pair.identity)),
         ),
-    )
-
-
-def _acquire(given: PlanningInput, new: Node, _state: PairState) -> Phase:
-    identity = given.pair.identity
-    replication = given.drivers.replication
-    return Phase(
-        name="acquire",
-        why=f"{new.id} becomes {identity.hostname}, after making sure that nobody else answers for its addresses.",
-        stages=(
-            side_by_side(replication.steps_before_identity_change(new, identity)),
-            side_by_side(given.drivers.identity.steps_to_acquire(new, identity)),
-            side_by_side((*replication.steps_after_identity_change(new, identity), step_to_begin_tenure(given, new))),
-        ),
-    )
-
-
-def _start_xcatd(given: PlanningInput, new: Node, state: PairState) -> Phase:
-    start = given.drivers.services.steps_to_start(new, (Service.XCATD,), state.nodes[new.id].services)
-    return Phase(
-        name="start-xcatd",
-        why="xCAT answers again, with data.",
-        stages=(side_by_side(start), in_order(step_to_await_xcatd(given, new))),
-    )
-
-
-def _serve(given: PlanningInput, new: Node, state: PairState) -> Phase:
-    states = state.nodes[new.id].services
-    return Phase(
-        name="serve",
-        why="Name server, DHCP and consoles are set up for the service address; they do not depend on each other.",
-        stages=(side_by_side(*lanes_to_generate(given, new, states), (step_to_await_tftp(given, new),)),),
-    )
-
-
-def _settle(given: PlanningInput, old: Node, new: Node, state: PairState) -> Phase:
-    services = given.drivers.services
-    disable = tuple(services.steps_to_disable(node, ROLE_SERVICES, state.nodes[node.id].services) for node in (old, new))
-    schedule = given.drivers.schedule.steps_to_start(new, sync_jobs(given.pair, new))
-    return Phase(
-        name="settle",
-        why="Nothing of the role may start by itself at boot; copies flow the other way from now on; a record proves the database.",
-        stages=(side_by_side(*disable, schedule, (step_to_prove_writable(given, new),)),),
     )

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from xcat_ha.interfaces import Job
+from xcat_ha.interfaces import Daemon, Job
 from xcat_ha.models import Node, Pair
 from xcat_ha.planning.sync import DATABASE
+
+
+def guard_daemon(pair: Pair, node: Node) -> Daemon:
+    """What watches over the role on a node from boot to shutdown."""
+    return Daemon(
+        name="guard",
+        argv=(f"{node.bin_dir}/xcat-ha", "guard", "--config", pair.source),
+        why="starts the management role only where it belongs, and steps down when it has moved",
+    )
 
 
 def sync_jobs(pair: Pair, primary: Node) -> tuple[Job, ...]:

@@ -10,6 +10,7 @@ from xcat_ha.interfaces import Drivers
 from xcat_ha.models import FileSet, Pair
 from xcat_ha.observation import PairState
 from xcat_ha.steps import Check, Phase, Plan
+from xcat_ha.term import NO_TERM, StoredTerm
 from xcat_ha.xcat.site import Site
 
 
@@ -23,6 +24,7 @@ class PlanningInput:
         site: xCAT's site table as read when the operation began.
         file_sets: the sets that take part.
         operation_id: name of the operation's journal, unique.
+        term: the term in which the operation began; a change of primary raises it.
     """
 
     pair: Pair
@@ -30,6 +32,7 @@ class PlanningInput:
     site: Site
     file_sets: tuple[FileSet, ...]
     operation_id: str
+    term: StoredTerm = NO_TERM
 
 
 @frozen

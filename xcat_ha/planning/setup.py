@@ -7,12 +7,14 @@ from functools import partial
 
 from xcat_ha.interfaces import ROLE_SERVICES, Service
 from xcat_ha.models import Node
-from xcat_ha.observation import PairState
-from xcat_ha.planning.jobs import sync_jobs
+from xcat_ha.observation import GUARD_FILE, PairState
+from xcat_ha.planning.jobs import guard_daemon, sync_jobs
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.sync import file_lanes
+from xcat_ha.planning.terms import received, step_to_store
+from xcat_ha.planning.witness import steps_to_inform
 from xcat_ha.planning.xcat_steps import step_to_begin_tenure
-from xcat_ha.steps import Check, Phase, Prints, Probe, Step, changes, reads, side_by_side
+from xcat_ha.steps import Check, ExitStatus, Phase, Prints, Probe, Step, Steps, changes, reads, side_by_side
 
 NODE_ID_FILE = "/etc/xcat-ha/node"
 """Holds the id of the node it is on."""
@@ -57,7 +59,7 @@ def plan_setup(given: PlanningInput, primary: Node, standby: Node, config_text: 
             PhasePlanner("schedule", partial(_schedule, given, primary, standby), needs_observation=False),
         ),
         must_finish=True,
-        parameters={"primary": primary.id, "standby": standby.id},
+        parameters={"primary": primary.id, "standby": standby.id, "term": given.term.words()},
     )
 
 
@@ -66,10 +68,12 @@ def _know_each_other(given: PlanningInput, primary: Node, standby: Node, config_
         (
             step_to_write_file("write-node-id", "A node has to know which of the two it is.", node, NODE_ID_FILE, f"{node.id}\n"),
             step_to_write_file("write-config", "Both nodes work by the same configuration.", node, given.pair.source, config_text),
+            step_to_store(node, given.term, f"Both nodes remember that {primary.id} has the role."),
         )
         for node in (primary, standby)
     )
-    return Phase(name="know-each-other", why="Verbs work the same from either node.", stages=(side_by_side(*lanes),))
+    informed = side_by_side(steps_to_inform(given.pair, primary, given.term))
+    return Phase(name="know-each-other", why="Verbs work the same from either node.", stages=(side_by_side(*lanes), informed))
 
 
 def _standby_off(given: PlanningInput, standby: Node, state: PairState) -> Phase:
@@ -107,15 +111,38 @@ def _nothing_at_boot(given: PlanningInput, primary: Node, standby: Node, state: 
 def _first_copy(given: PlanningInput, primary: Node, standby: Node, _state: PairState) -> Phase:
     replication = given.drivers.replication
     # Whatever was written on the standby when it was a node of its own can be got back.
-    database = (*replication.steps_to_save_divergence(standby), *replication.steps_to_seed(primary, standby))
+    saved = replication.steps_to_save_divergence(standby)
+    database = (*saved, *received(replication.steps_to_seed(primary, standby), standby, primary, given.term))
     lanes = (database, *file_lanes(given, primary, standby, given.file_sets))
     return Phase(name="first-copy", why=f"{standby.id} gets everything {primary.id} has.", stages=(side_by_side(*lanes),))
 
 
+def _guarded(given: PlanningInput, node: Node) -> Steps:
+    """The guard is installed, and has looked once; none where the service manager's driver cannot keep one."""
+    steps = given.drivers.services.steps_to_keep_running(node, guard_daemon(given.pair, node))
+    if not steps:
+        return ()
+    heard = Step(
+        name="hear-guard",
+        why="A guard that cannot read its configuration would guard nothing.",
+        host=node.id,
+        done_when=Check(
+            question=f"the guard of {node.id} has looked",
+            probes=(Probe(node.id, reads("test", "-e", GUARD_FILE)),),
+            rule=ExitStatus(),
+            hint=f"run xcat-ha guard on {node.id} and read what it says",
+        ),
+        commands=(),
+        settle_s=30.0,
+    )
+    return (*steps, heard)
+
+
 def _schedule(given: PlanningInput, primary: Node, standby: Node, _state: PairState) -> Phase:
     schedule = given.drivers.schedule
+    guards = tuple(_guarded(given, node) for node in (primary, standby))
     return Phase(
         name="schedule",
-        why="The copy must not grow old.",
-        stages=(side_by_side(schedule.steps_to_stop(standby), schedule.steps_to_start(primary, sync_jobs(given.pair, primary))),),
+        why="The copy must not grow old; guards see to it that the role is held once.",
+        stages=(side_by_side(schedule.steps_to_stop(standby), schedule.steps_to_start(primary, sync_jobs(given.pair, primary)), *guards),),
     )

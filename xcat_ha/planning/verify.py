@@ -7,6 +7,7 @@ from functools import partial
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
+from xcat_ha.planning.terms import received
 from xcat_ha.steps import Check, Matches, Phase, Prints, Probe, Step, Steps, changes, in_order, reads, side_by_side
 from xcat_ha.xcat.commands import LSDEF, MKDEF, RMDEF
 
@@ -18,7 +19,7 @@ def plan_verify(given: PlanningInput, source: Node, target: Node) -> Operation:
     """Write, copy, look, remove, copy, look. Both sides are left as they were."""
 
     def copy(name: str, _state: PairState) -> Phase:
-        steps = given.drivers.replication.steps_to_sync(source, target)
+        steps = received(given.drivers.replication.steps_to_sync(source, target), target, source, given.term)
         return Phase(name=name, why=f"{target.id}'s copy is brought up to now.", stages=(side_by_side(steps),))
 
     def single(step: Step, _state: PairState) -> Phase:

@@ -35,6 +35,16 @@ def plain_argv(command: Command) -> tuple[str, ...]:
     return ("runuser", "-u", command.user, "--", *words) if command.user else tuple(words)
 
 
+def held_argv(command: Command, command_lock: str) -> tuple[str, ...]:
+    """As :func:`plain_argv`; a command that changes something holds ``command_lock`` (shared) until it ends, whatever becomes of us.
+
+    ``-o``: a daemon it leaves behind must not hold the lock for ever.
+    """
+    argv = plain_argv(command)
+    holds = command_lock and command.effect is Effect.CHANGES
+    return ("flock", "-o", "-s", command_lock, *argv) if holds else argv
+
+
 def require_reads(command: Command) -> None:
     """Refuse anything that may change a host.
 

@@ -15,7 +15,7 @@ from attrs import evolve
 from xcat_ha.interfaces import OutputSink, Runner
 from xcat_ha.models import Node
 from xcat_ha.runners._batch import batch_script, parse_batch
-from xcat_ha.runners._process import plain_argv, require_reads, run_process
+from xcat_ha.runners._process import held_argv, plain_argv, require_reads, run_process
 from xcat_ha.ssh_command import ssh_options
 from xcat_ha.steps import Command, Completed, Trouble
 
@@ -30,8 +30,14 @@ _PERSIST_S = 120
 class SshRunner(Runner):
     """Reaches one node by ssh. Connections: one per runner, opened with the first command, closed by :meth:`close`."""
 
-    def __init__(self, node: Node) -> None:
-        """``node``: whom to reach; its host key must be known under its id (``setup`` sees to it)."""
+    def __init__(self, node: Node, command_lock: str = "") -> None:
+        """Not connected yet.
+
+        Args:
+            node: whom to reach; its host key must be known under its id (``setup`` sees to it).
+            command_lock: file there that commands which change something lock (shared); empty for none.
+        """
+        self._command_lock = command_lock
         self._node = node
         # Short on purpose: the path of a unix socket must stay under 108 bytes.
         self._directory = tempfile.mkdtemp(prefix="xha-")
@@ -73,7 +79,7 @@ class SshRunner(Runner):
             return Completed(argv, None, stderr=problem.stderr, trouble=problem.trouble)
         # The remote side ends the command by itself at the time-out, so a cut connection leaves nothing running for ever.
         limit_s = max(int(command.timeout_s), 1)
-        bounded = ("timeout", "-k", "5", str(limit_s), *argv)
+        bounded = ("timeout", "-k", "5", str(limit_s), *held_argv(command, self._command_lock))
         # ssh's own failure is exit 255, and so may be a command's: the marker tells them apart.
         remote = f"{shlex.join(bounded)}; rc=$?; printf '{_MARKER}%s\\n' $rc >&2"
         completed = run_process(
