@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xcat_ha_drivers.systemd.daemon import step_to_keep
-
 from xcat_ha.errors import UnknownStateError
 from xcat_ha.interfaces import Daemon, Service, ServiceControl, ServiceStates, UnitState
 from xcat_ha.models import Node
 from xcat_ha.steps import Check, Command, Completed, Probe, SaysVerdict, Step, Steps, changes, reads
 from xcat_ha.xcat.services import UNIT_CANDIDATES, xcatd_is_stopped
+from xcat_ha_drivers.systemd.daemon import step_to_keep
 from xcat_ha_drivers.systemd.units import PROPERTIES, RC_LINKS_SCRIPT, Unit, parse_show, rc_started
 
 PROGRAM = "xcat_ha_drivers.systemd.node_side"

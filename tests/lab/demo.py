@@ -152,14 +152,17 @@ class Demo:
         self.say(f"{dead} boots beside the new primary, and rejoins")
         old.boot()
         await_guard(old, "passive", "above ours")
-        self.claim(f"{dead} stays passive, and status says what to do", "xcat-ha rejoin" in self.verb_on(standby, "status", expect=1).stdout)
+        self.claim(
+            f"{dead} stays passive, and status says what to do", "xcat-ha rejoin" in self.verb_on(standby, "status", expect=1).stdout
+        )
         rejoined = self.verb_on(standby, "rejoin", "--yes")
         self.claim("rejoin names what only it has", all(name in rejoined.stderr for name in missing), f"{len(missing)} records")
         saved = rejoined.stdout.partition("saved in ")[2].split()[0]
         kept = old.run(("sqlite3", "-readonly", f"{saved}/nodelist.sqlite", "SELECT node FROM nodelist")).stdout.split()
         self.claim("and saved it where it can be restored", missing <= set(kept), saved)
         # Nodes without an address make makedhcp slow: it asks the name server for each.
-        standby.run(("/opt/xcat/bin/rmdef", "-t", "node", "-o", "wp"), timeout_s=300, check=False)
+        left = ",".join(sorted(set(writer.acknowledged) - missing))
+        standby.run(("/opt/xcat/bin/rmdef", "-t", "node", "-o", left), timeout_s=300, check=False)
         self.say("failback, and a reboot of the primary in peace")
         self.verb_on(standby, "failback", "--yes")
         old.reboot()

@@ -90,7 +90,8 @@ def _trial(site: Lab, order: list[str], prefix: str, chance: random.Random) -> s
     kept = primary.run(("sqlite3", "-readonly", f"{saved}/nodelist.sqlite", "SELECT node FROM nodelist")).stdout.split()
     assert missing <= set(kept), "the saved copy lacks what was lost"
     assert xcat_ha(standby, "status", check=False).returncode == DONE, status_of(standby)
-    standby.run(("/opt/xcat/bin/rmdef", "-t", "node", "-o", prefix), timeout_s=120, check=False)
+    left = ",".join(sorted(set(writer.acknowledged) - missing))
+    standby.run(("/opt/xcat/bin/rmdef", "-t", "node", "-o", left), timeout_s=120, check=False)
     loss_s = killed - good
     return (
         f"{len(writer.acknowledged)} acknowledged, {len(missing)} lost, all after the announced time; "
