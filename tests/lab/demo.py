@@ -207,9 +207,9 @@ def tell(lab: Lab) -> list[Line]:
         recorder.stop()
         demo.verb("sync", "--yes")
         demo.compare_files()
-        with ServiceWatcher(lab, holds_address, interval_s=0.02) as address:
+        with ServiceWatcher(lab, holds_address, interval_s=0.02) as holders:
             demo.lose_power("mna", "mnb")
-        demo.claim(f"{SERVICE_ADDRESS} never had two holders meanwhile", not address.overlaps())
+        demo.claim(f"{SERVICE_ADDRESS} never had two holders meanwhile", not holders.overlaps())
     demo.say("what the observers outside the program saw")
     for address in (SERVICE_ADDRESS, SERVICE_ADDRESS_V6):
         both = recorder.overlaps(address)

@@ -31,7 +31,7 @@ def site(lab_nodes: Nodes) -> Lab:
 
 
 def test_power_loss_of_the_primary(site: Lab) -> None:
-    chance = random.Random(4711)  # noqa: S311 - the same moments in every run
+    chance = random.Random(4711)
     figures: list[str] = []
     order = ["mna", "mnb"]
     xcatd = ServiceWatcher(site, process_probe("xcatd: SSL listener"), interval_s=0.1)

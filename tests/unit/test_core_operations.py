@@ -262,7 +262,12 @@ class Site2:
             self._program(base / "bin" / node_id / "python3", f'[ "$2" != xcat_ha.term ] || {{ {store}; }}\necho HOLDS')
             for name in ("makedns", "makedhcp", "makeconservercf"):
                 self._program(base / "sbin" / node_id / name, "exit 0")
-        moved = {"/run/xcat-ha": base / "run", "/var/lib/xcat-ha": base / "lib", "/opt/xcat-ha/bin": base / "bin", "/opt/xcat/sbin": base / "sbin"}
+        moved = {
+            "/run/xcat-ha": base / "run",
+            "/var/lib/xcat-ha": base / "lib",
+            "/opt/xcat-ha/bin": base / "bin",
+            "/opt/xcat/sbin": base / "sbin",
+        }
         self.runner = Watched(Relocated(LocalRunner(), moved))
         pair = toy_pair(self.hosts)
         self.workshop = Workshop(pair=pair, drivers=toy_drivers(pair), runner=self.runner, local="mna")

@@ -42,7 +42,7 @@ serve
   mnb:generate-dns mnb:start-dns | mnb:generate-dhcp mnb:generate-dhcp-nodes mnb:start-dhcp | mnb:generate-console mnb:start-console | mnb:await-tftp
 settle
   mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp | mnb:start-jobs | mnb:prove-writable
-"""
+"""  # noqa: E501 - one line a stage
 
 
 def test_taking_over_without_the_old_primary() -> None:
@@ -101,7 +101,7 @@ MOVED = [
 
 
 @pytest.mark.parametrize(("here", "other", "moved"), MOVED)
-def test_an_old_journal_is_not_gone_on_with(here: tuple[int, str], other: tuple[int, str] | None, moved: bool) -> None:  # noqa: FBT001
+def test_an_old_journal_is_not_gone_on_with(here: tuple[int, str], other: tuple[int, str] | None, moved: bool) -> None:
     line = '{"event": "begin", "time": 1.0, "operation": "failover", "parameters": {"old": "mna", "new": "mnb", "term": "1 mna -"}}'
     record = summarise("1-failover", line)
     assert record is not None

@@ -46,7 +46,7 @@ RAISES = [
 
 
 @pytest.mark.parametrize(("stored", "wanted", "done"), RAISES)
-def test_a_counter_is_never_lowered_nor_its_holder_changed(stored: StoredTerm, wanted: StoredTerm, done: bool, file: Path) -> None:  # noqa: FBT001
+def test_a_counter_is_never_lowered_nor_its_holder_changed(stored: StoredTerm, wanted: StoredTerm, done: bool, file: Path) -> None:
     store_term(stored, file)
     if done:
         store_term(wanted, file)
@@ -57,7 +57,9 @@ def test_a_counter_is_never_lowered_nor_its_holder_changed(stored: StoredTerm, w
     assert read_term(file) == stored
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"counter": 1}', '{"counter": true, "holder": "a", "yielded_by": ""}', "none", "3 mna -"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"counter": 1}', '{"counter": true, "holder": "a", "yielded_by": ""}', "none", "3 mna -"]
+)
 def test_what_cannot_be_understood_is_not_no_term(text: str, file: Path) -> None:
     file.parent.mkdir()
     file.write_text(text)
