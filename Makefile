@@ -8,11 +8,11 @@ LAB_TOOLS = debootstrap ip nsenter unshare rsync ssh ssh-keygen strace
 STAMP = $(VENV)/.installed
 MYPY_PATH = $(VENV)/tree
 
-.PHONY: test test-quick lint unit contract lab demo bench docs clean host-tools
+.PHONY: test test-quick lint unit contract lab demo bench docs clean host-tools quick-tools
 
 test: host-tools lint unit contract lab
 
-test-quick: lint unit contract
+test-quick: quick-tools lint unit contract
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
@@ -38,7 +38,10 @@ contract: $(STAMP)
 
 # The machines of the lab are made with the host's own tools; as root on Debian or Ubuntu the missing ones are installed.
 host-tools:
-	@sh .ci/host-tools $(LAB_TOOLS)
+	@sh .ci/host-tools --root $(LAB_TOOLS)
+
+quick-tools:
+	@sh .ci/host-tools rsync ssh ssh-keygen strace
 
 lab: $(STAMP) host-tools
 	$(BIN)/pytest -q -m lab tests/lab
