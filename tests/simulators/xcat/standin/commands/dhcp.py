@@ -99,7 +99,8 @@ def reservations(request: Request, names: list[str]) -> list[Reservation]:
     for name in names:
         values = objects[name]
         mac = first_mac(values.get("mac", ""))
-        address = values.get("ip") or net.resolve(name)
+        # A node without a MAC address is passed over before anybody looks its name up.
+        address = (values.get("ip") or net.resolve(name)) if mac else ""
         if not mac or not address:
             continue
         if not any(ipaddress.IPv4Address(address) in network for network in local):
