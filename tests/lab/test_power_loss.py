@@ -1,7 +1,7 @@
 """The primary loses power at random moments under a steady writer: failover, rejoin, and now and then failback.
 
 Judged from outside: every record that is lost was acknowledged after the announced last-good time, and the address never had two
-holders. ``XCAT_HA_TRIALS=20`` for the full figure; the normal run makes two.
+holders. ``XCAT_HA_TRIALS=20`` for the full figure; two without it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.lab.observers import ServiceWatcher, process_probe
 from tests.lab.product import layers, xcat_ha
 from tests.lab.witnesses import Writer
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 TRIALS = int(os.environ.get("XCAT_HA_TRIALS", "2"))
 _FAILBACK_EVERY = 4

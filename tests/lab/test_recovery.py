@@ -95,6 +95,7 @@ def test_the_old_primary_dies_in_a_hand_over_it_ran_itself(mna: Node, mnb: Node)
     go_home(mna, mnb)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("phase", ["raise-term", "promote", "acquire", "settle"])
 def test_a_killed_unplanned_failover_is_resumed(phase: str, mna: Node, mnb: Node) -> None:
     mna.kill()
