@@ -12,7 +12,8 @@ MYPY_PATH = $(VENV)/tree
 
 test: host-tools lint unit contract lab
 
-test-quick: quick-tools lint unit contract
+test-quick: quick-tools lint
+	$(BIN)/pytest -q -n auto -m "not slow" tests/unit
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
