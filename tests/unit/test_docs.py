@@ -245,7 +245,6 @@ def test_the_example_as_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 # --- Sphinx
 
 
-@pytest.mark.skipif(importlib.util.find_spec("sphinx") is None, reason="sphinx is not installed (extra docs)")
 def test_sphinx_builds_without_a_warning(tmp_path: Path) -> None:
     where = ("-d", str(tmp_path / "trees"), str(DOCS), str(tmp_path / "html"))
     argv = (sys.executable, "-m", "sphinx", "-q", "-E", "-W", "--keep-going", "-b", "html", *where)
