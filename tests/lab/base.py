@@ -14,7 +14,7 @@ from . import recipe
 from .errors import LabError
 from .locks import exclusive
 from .process import run
-from .pruning import prune
+from .pruning import mark_used, prune
 from .settings import MIRROR_VARIABLE, Settings, require_root, require_tools
 from .trees import Chroot, mounted
 
@@ -34,12 +34,14 @@ def base_tree(settings: Settings) -> Path:
     suite = host_suite()
     tree = settings.root / "base" / recipe.key(suite)
     if tree.is_dir():
+        mark_used(tree)
         return tree
     require_root()
     require_tools(to_build=True)
     with exclusive(build_lock(settings), timeout_s=BUILD_LIMIT_S, what="another build to end"):
         if not tree.is_dir():
             _build(tree, suite)
+            mark_used(tree)
             prune(settings, tree.parent, suite, keep=tree)
     return tree
 

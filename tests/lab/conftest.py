@@ -8,6 +8,7 @@ installed on the nodes: the fixture ``lab_layers``, which a module or directory 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -53,13 +54,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab_settings() -> Settings:
-    """The places of the tests' lab, which is not the one used by hand.
+    """The places of the tests' lab, which is not the one used by hand; with pytest -n each worker has its own.
 
     Without root this is an error, not a skip: a lab test that did not run proves nothing.
     """
     require_root()
     settings = Settings.from_environment()
-    return dataclasses.replace(settings, name=f"{settings.name[:7]}t")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    return dataclasses.replace(settings, name=f"{settings.name[:6]}t{worker}")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Final
 
 from .base import BUILD_LIMIT_S, base_tree, build_lock
 from .locks import exclusive
-from .pruning import prune
+from .pruning import mark_used, prune
 from .settings import Settings, require_root, require_tools
 from .trees import Chroot, mounted, overlay_options
 
@@ -55,7 +55,7 @@ def build_layer(
 
     ``key`` has to change whenever what ``build`` does would; the base tree and ``below`` (top
     first) count by themselves.  ``binds``: host paths shown read-only at the same place while
-    building.  An older version of the same name is removed unless a lab is made of it.
+    building.  An older version of the same name is removed unless a lab is made of it, or was about to be in the last ``keep_s``.
     Whatever ``build`` raises is passed on, and leaves nothing behind.
     """
     where = settings or Settings.from_environment()
@@ -63,6 +63,7 @@ def build_layer(
     path = where.root / "layers" / f"{name}-{_digest(key, base, below)}"
     layer = Layer(name, path, tuple(below))
     if path.is_dir():
+        mark_used(path)
         return layer
     require_root()
     require_tools()
@@ -70,6 +71,7 @@ def build_layer(
         if not path.is_dir():
             log.info("building the layer %s", path.name)
             _build(path, build, [*trees_of(below), base], binds)
+            mark_used(path)
             prune(where, path.parent, name, keep=path)
     return layer
 

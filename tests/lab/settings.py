@@ -32,12 +32,14 @@ class Settings:
     """The places of one lab.
 
     ``root`` holds what is kept (base tree, layers, the disks of the nodes) and must not lie on an
-    overlay file system; ``run_dir`` holds what ends with the machine (process ids, flags, logs).
+    overlay file system; ``run_dir`` holds what ends with the machine (process ids, flags, logs);
+    ``keep_s``: how long, in seconds, an outdated tree is kept after its last use.
     """
 
     root: Path
     run_dir: Path
     name: str
+    keep_s: float = 3 * 3600.0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:

@@ -257,9 +257,12 @@ def fail(chroot: Chroot) -> None:
 def test_layers_are_cached_and_pruned_and_a_failed_one_leaves_nothing(
     lab_settings: Settings,
 ) -> None:
+    lab_settings, keeping = dataclasses.replace(lab_settings, keep_s=0), lab_settings
     try:
         first = build_layer("lab-test", "1", write_key("1"), settings=lab_settings)
         assert build_layer("lab-test", "1", fail, settings=lab_settings) == first
+        build_layer("lab-test", "1b", write_key("1b"), settings=keeping)
+        assert first.path.exists()
         upper = build_layer("lab-test-up", "1", write_key("up"), below=[first], settings=lab_settings)
         assert [(tree / "opt/key").read_text() for tree in upper.trees] == ["up", "1"]
         second = build_layer("lab-test", "2", write_key("2"), settings=lab_settings)
@@ -267,7 +270,7 @@ def test_layers_are_cached_and_pruned_and_a_failed_one_leaves_nothing(
         assert upper.path.exists()
         with pytest.raises(CommandFailedError):
             build_layer("lab-test", "3", fail, settings=lab_settings)
-        assert {path.name for path in second.path.parent.glob("*lab-test*")} == {
+        assert {path.name for path in second.path.parent.glob("lab-test*")} == {
             second.path.name,
             upper.path.name,
         }
@@ -275,6 +278,8 @@ def test_layers_are_cached_and_pruned_and_a_failed_one_leaves_nothing(
     finally:
         for path in (lab_settings.root / "layers").glob("lab-test-*"):
             shutil.rmtree(path)
+        for stamp in (lab_settings.root / "layers").glob(".lab-test-*"):
+            stamp.unlink()
 
 
 def traces(settings: Settings) -> set[str]:
