@@ -22,8 +22,10 @@ from xcat_ha.observation import GUARD_FILE, LockState, lock_of, lock_question, q
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.turns import Decision, Turn, contradiction, silence, while_idle, while_serving
 from xcat_ha.planning.witness import WITNESS, question_for_witness
-from xcat_ha.recovery import prepare_activation, step_down, words_of_unfinished
 from xcat_ha.term import StoredTerm
+from xcat_ha.verbs.activation import prepare_activation
+from xcat_ha.verbs.resume import words_of_unfinished
+from xcat_ha.verbs.stepdown import step_down
 
 _CONSOLE = Path("/dev/console")
 _WORDS = {Turn.SERVE: "active", Turn.STANDBY: "standby", Turn.WAIT: "busy"}

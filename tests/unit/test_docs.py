@@ -15,9 +15,10 @@ import attrs
 import pytest
 
 import xcat_ha
+import xcat_ha.cli.app
 from tests.lab.product import PAIR_TOML
 from xcat_ha import config, registry
-from xcat_ha.cli.app import XcatHa
+from xcat_ha.cli.verb import XcatHa
 from xcat_ha.errors import ExitCode
 from xcat_ha.journal import Record
 from xcat_ha.models import FileSet, IdentityMode

@@ -1,0 +1,94 @@
+"""The verbs that change nothing."""
+
+from __future__ import annotations
+
+from xcat_ha.cli.verb import Verb, XcatHa
+from xcat_ha.errors import ExitCode
+
+
+@XcatHa.subcommand("status")
+class StatusVerb(Verb):
+    """Who is primary, what each node holds, what would be lost now, what is wrong. Changes nothing."""
+
+    def main(self) -> int:
+        """Exit codes: 0 healthy, 1 something is wrong, 4 something is not known."""
+
+        def work() -> ExitCode:
+            from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+
+            with self.load(read_only=True) as pair:
+                status = pair.status()
+            if self.as_json:
+                self.print_json(status.exit_code, status=status)
+            else:
+                render.show_status(status)
+            return status.exit_code
+
+        return self.answer(work)
+
+
+@XcatHa.subcommand("check")
+class CheckVerb(Verb):
+    """Whether the two nodes fit together and are ready. Changes nothing."""
+
+    def main(self) -> int:
+        """Exit codes: 0 everything holds, 1 something fails, 4 something is not known."""
+
+        def work() -> ExitCode:
+            from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+            from xcat_ha.steps import Verdict  # noqa: PLC0415
+
+            with self.load(read_only=True) as pair:
+                findings = pair.check()
+            verdicts = {finding.verdict for finding in findings}
+            code = ExitCode.FAILED if Verdict.FAILS in verdicts else ExitCode.UNKNOWN if Verdict.UNKNOWN in verdicts else ExitCode.DONE
+            if self.as_json:
+                self.print_json(code, findings=findings)
+            else:
+                render.show_findings(findings)
+            return code
+
+        return self.answer(work)
+
+
+@XcatHa.subcommand("history")
+class HistoryVerb(Verb):
+    """The newest operations recorded on both nodes."""
+
+    def main(self) -> int:
+        """See the class."""
+
+        def work() -> ExitCode:
+            from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+
+            with self.load(read_only=True) as pair:
+                found = pair.history()
+            if self.as_json:
+                self.print_json(ExitCode.DONE, operations=found)
+            else:
+                render.show_history(found)
+            return ExitCode.DONE
+
+        return self.answer(work)
+
+
+@XcatHa.subcommand("drivers")
+class DriversVerb(Verb):
+    """The installed drivers, from whatever package, and what is wrong with those that cannot be used."""
+
+    def main(self) -> int:
+        """Exit codes: 0 all can be used, 1 one cannot."""
+
+        def work() -> ExitCode:
+            from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+            from xcat_ha.registry import installed_drivers  # noqa: PLC0415
+
+            found = installed_drivers(load=True)
+            code = ExitCode.FAILED if any(info.problem for info in found) else ExitCode.DONE
+            if self.as_json:
+                self.print_json(code, drivers=found)
+            else:
+                render.show_drivers(found)
+            return code
+
+        return self.answer(work)

@@ -1,0 +1,32 @@
+"""The planned change of primary."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from xcat_ha.errors import RefusedError
+from xcat_ha.operations import Prepared, Workshop, prepared
+from xcat_ha.planning.handover import plan_handover
+from xcat_ha.planning.requirements import checks_before_handover
+from xcat_ha.verbs.basis import file_sets_of, given_for, online_site, sides, still_primary
+from xcat_ha.verbs.terms import require_in_step
+
+
+def prepare_handover(workshop: Workshop, *, to: str | None = None, verb: str = "failover") -> Prepared:
+    """Move the role to the standby, planned: both nodes alive, nothing lost. ``to``: id of the node that shall have it.
+
+    Raises:
+        RefusedError: that node has the role already.
+        UnknownStateError: it is not known who is primary.
+    """
+    state = workshop.observe()
+    old, new = sides(workshop, state)
+    if to is not None and workshop.pair.node(to).id == old.id:
+        raise RefusedError(f"{old.id} is primary already", state="nothing was changed", hint="xcat-ha status shows who is what")
+    term = require_in_step(state, old, new)
+    site = online_site(workshop, old)
+    given = given_for(workshop, verb, site, file_sets_of(workshop.pair, site), term)
+    operation = evolve(
+        plan_handover(given, old, new, verb=verb), requires=checks_before_handover(workshop.pair, workshop.drivers, old, new)
+    )
+    return prepared(workshop, operation, given, state, why_not=still_primary(old))

@@ -1,0 +1,70 @@
+"""Coming back as standby."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from xcat_ha.errors import RefusedError, UnknownStateError, UnreachableError
+from xcat_ha.interfaces import ReplicaRole
+from xcat_ha.journal import new_operation_id
+from xcat_ha.models import Node
+from xcat_ha.observation import PairState, Role
+from xcat_ha.operations import BOTH, Prepared, Workshop, prepared
+from xcat_ha.planning import PlanningInput
+from xcat_ha.planning.rejoin import divergence, plan_rejoin
+from xcat_ha.verbs.basis import file_sets_of
+from xcat_ha.verbs.terms import term_of_primary
+from xcat_ha.xcat.site import interpret_site, site_question
+
+
+def prepare_rejoin(workshop: Workshop) -> Prepared:
+    """The node without the role becomes the standby of the primary, whatever it was.
+
+    Raises:
+        RefusedError: it is in step already, or holds something of the role.
+        UnknownStateError, UnreachableError: it is not known who is primary, or a node does not answer.
+    """
+    state = workshop.observe()
+    primary = workshop.pair.node(state.require_primary())
+    returned = workshop.pair.other(primary.id)
+    term = term_of_primary(state, primary)
+    there = state.nodes[returned.id]
+    if not there.reachable:
+        raise UnreachableError(f"{returned.id} did not answer: {there.trouble}", state="nothing was changed", hint="bring it up first")
+    if there.role is not Role.STANDBY:
+        raise RefusedError(
+            f"{returned.id} is {there.role}: it still holds something of the role",
+            state="nothing was changed",
+            hint=f"its guard steps down within seconds; else run xcat-ha step-down on {returned.id}",
+        )
+    if there.term == term and there.replica.role is ReplicaRole.COPY and there.replica.healthy:
+        raise RefusedError(f"{returned.id} is in step already", state="nothing was changed", hint="xcat-ha sync brings it up to now")
+    site = interpret_site(workshop.runner.read_many(primary.id, (site_question(),))[0])
+    if not site.known:
+        raise UnknownStateError(
+            f"xcatd on {primary.id} does not answer ({site.detail})", hint=f"look at systemctl status xcatd on {primary.id}"
+        )
+    lost = _divergence_words(workshop, primary, returned)
+    operation_id = new_operation_id("rejoin", workshop.clock)
+    given = PlanningInput(workshop.pair, workshop.drivers, site, file_sets_of(workshop.pair, site), operation_id, term)
+    operation = plan_rejoin(given, primary, returned, lost)
+    return prepared(workshop, operation, given, state, why_not=partial(_why_not_rejoin, primary, returned), reach=BOTH)
+
+
+def _why_not_rejoin(primary: Node, returned: Node, now: PairState) -> str:
+    if now.primary != primary.id:
+        return f"{primary.id} was primary when this was planned; now it is {now.primary or 'not known who is'}"
+    return "" if now.nodes[returned.id].role is Role.STANDBY else f"{returned.id} is {now.nodes[returned.id].role} now"
+
+
+def _divergence_words(workshop: Workshop, primary: Node, returned: Node) -> str:
+    replication = workshop.drivers.replication
+    found = []
+    for node in (returned, primary):
+        question = replication.question_for_contents(node)
+        answer = workshop.runner.read_many(node.id, (question,))[0] if question is not None else None
+        found.append(replication.interpret_contents(answer) if answer is not None else None)
+    theirs, ours = found
+    if theirs is None or ours is None:
+        return "not known, because the databases cannot be compared; the saved copy has all of it"
+    return divergence(theirs, ours).words
