@@ -44,8 +44,11 @@ host-tools:
 quick-tools:
 	@sh .ci/host-tools rsync ssh ssh-keygen strace
 
+# Each worker has a lab of its own; a lab mostly waits (for boots, for services), so there may be more of them than cores.
+LAB_WORKERS ?= 3
+
 lab: $(STAMP) host-tools
-	$(BIN)/pytest -q -m "lab and not soak" tests/lab
+	$(BIN)/pytest -q -n $(LAB_WORKERS) --dist loadfile --durations 25 -m "lab and not soak" tests/lab
 
 # Long ones: power loss at random moments (XCAT_HA_TRIALS=20 for the full figure), an unplanned failover killed in each of its phases.
 soak: $(STAMP) host-tools
