@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from .cgroups import OBSERVER
 from .errors import LabError
 from .lab import Lab
 from .process import in_cgroup, run, wait_until
 from .timelines import Change, Interval, gaps, holdings, overlaps
+from .watching import Watching
 
 _LINE: Final = re.compile(
     r"^\[(?P<time>[^\]]+)\]\s*(?P<deleted>Deleted )?\d+: (?P<interface>\S+)\s+inet6? (?P<address>[0-9a-fA-F.:]+)\S*"
@@ -73,7 +73,7 @@ def changes(events: Sequence[AddressEvent], address: str) -> list[Change]:
     return [Change(event.time_s, event.node, event.added and event.usable) for event in events if event.address == address]
 
 
-class AddressRecorder:
+class AddressRecorder(Watching):
     """Records from start() to stop(), or for the duration of a ``with`` block.
 
     A node that has been off has to be attached again: attach().
@@ -140,18 +140,6 @@ class AddressRecorder:
     def gaps(self, address: str) -> list[Interval]:
         """When no node held the address, between start() and stop() (or now)."""
         return gaps(self.held(address), self._start_s, self._end_s)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def _end_s(self) -> float:

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import xcat_ha_drivers
-from tests.lab import CommandTimedOutError, Lab
+from tests.lab import Lab
 from tests.lab import Node as LabNode
+from tests.lab.in_nodes import LabRunner, install_programs, let_in, pair_of, write
 from xcat_ha.clock import SystemClock
-from xcat_ha.interfaces import OutputSink, Runner, Service
-from xcat_ha.models import SSH_DIR, DriverChoice, Node, Pair, ServiceIdentity
-from xcat_ha.ssh_command import IDENTITY_FILE, KNOWN_HOSTS
-from xcat_ha.steps import Command, Completed, Trouble
+from xcat_ha.interfaces import Service
+from xcat_ha.models import Node, ServiceIdentity
+from xcat_ha.steps import Completed
 from xcat_ha.testing import Site, WatchedRunner, digest
 from xcat_ha.xcat.services import UNIT_CANDIDATES
 
-NODES = (
-    Node(id="mna", name="mna", address="10.77.0.21", interface="en1"),
-    Node(id="mnb", name="mnb", address="10.77.0.22", interface="en1"),
-)
 IDENTITY = ServiceIdentity("mn1", (ipaddress.ip_interface("10.77.0.11/16"),))
-WRAPPER = '#!/bin/sh\nPYTHONPATH=/opt/xcat-ha/lib exec /usr/bin/python3 "$@"\n'
 SECRET = "Pr1vate-Key-Of-The-Cluster"
 UNITS = "/etc/systemd/system"
 MARK = "# made by a contract test"
@@ -49,33 +42,6 @@ systemctl reset-failed
 """
 
 
-class LabRunner(Runner):
-    """Runs commands in the lab's nodes, not over ssh: the way in must not depend on what is being tested."""
-
-    def __init__(self, lab: Lab, silent: set[str]) -> None:
-        """``silent``: ids of nodes that the runner is not to reach."""
-        self._lab = lab
-        self._silent = silent
-
-    def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
-        """See :meth:`Runner.run`."""
-        argv = tuple(str(word) for word in command.argv)
-        node = self._lab.node(host)
-        if host in self._silent or not node.is_on:
-            return Completed(argv, None, stderr=f"{host} does not answer", trouble=Trouble.UNREACHABLE)
-        try:
-            done = node.run(argv, input=command.stdin, timeout_s=command.timeout_s, check=False)
-        except CommandTimedOutError:
-            return Completed(argv, None, trouble=Trouble.TIMED_OUT)
-        if on_output is not None:
-            on_output(done.stdout)
-        return Completed(argv, done.returncode, done.stdout, done.stderr)
-
-    def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
-        """See :meth:`Runner.read_many`."""
-        return tuple(self.run(host, command) for command in commands)
-
-
 class LabSite(Site):
     """Two real machines. ``fresh`` cleans them in place, which takes a part of the seconds that new disks and a boot would."""
 
@@ -86,16 +52,15 @@ class LabSite(Site):
         super().__init__()
         self._lab = lab
         self._silent: set[str] = set()
-        none = DriverChoice("none")
-        self.pair = Pair("lab", NODES, "mna", IDENTITY, none, none, none, none, none)
+        self.pair = pair_of(IDENTITY)
         self.runner = WatchedRunner(LabRunner(lab, self._silent))
         self.clock = SystemClock()
+        install_programs(lab)
         for node in lab.nodes.values():
-            _install_programs(node)
             # Debian enables what it installs; on a management node that xcat-ha has set up nothing of the role is enabled.
             names = [f"{name}.service" for names in UNIT_CANDIDATES.values() for name in names]
             node.run(("sh", "-c", 'for unit; do systemctl disable --now "$unit" 2>/dev/null; done; :', "sh", *names), timeout_s=120)
-        _let_in(lab)
+        let_in(lab)
 
     def kill_points(self, changes: int) -> Sequence[int]:
         """See :meth:`Site.kill_points`: the first and the last; the simulated pair tries them all."""
@@ -114,7 +79,7 @@ class LabSite(Site):
                     self._drop(node, here, address)
             node.run(("hostname", here.name))
             node.run(("sh", "-c", CLEAN), timeout_s=120)
-            _write(node, "/root/.ssh/id_rsa", f"{SECRET}\n", 0o600)
+            write(node, "/root/.ssh/id_rsa", f"{SECRET}\n", 0o600)
         self._await_link()
         self.runner.reset()
 
@@ -205,7 +170,7 @@ class LabSite(Site):
     def _unit(self, node_id: str, name: str, command: str) -> None:
         node = self._lab.node(node_id)
         text = f"{MARK}\n[Service]\nExecStart={command}\n[Install]\nWantedBy=multi-user.target\n"
-        _write(node, f"{UNITS}/{name}.service", text)
+        write(node, f"{UNITS}/{name}.service", text)
         node.run(("systemctl", "daemon-reload"))
 
     def _drop(self, node: LabNode, here: Node, address: str) -> None:
@@ -222,31 +187,3 @@ class LabSite(Site):
         while first.run(("ping", "-c", "1", "-W", "1", self.second.address), check=False).returncode:
             assert time.monotonic() < deadline, "the nodes do not reach each other"
             time.sleep(0.05)
-
-
-def _write(node: LabNode, name: str, text: str, mode: int = 0o644) -> None:
-    path = node.root / name.lstrip("/")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-
-
-def _install_programs(node: LabNode) -> None:
-    """Put the drivers' programs where ``Node.python`` finds them: they need nothing but the standard library."""
-    target = node.root / "opt/xcat-ha"
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(Path(xcat_ha_drivers.__path__[0]), target / "lib/xcat_ha_drivers", ignore=shutil.ignore_patterns("__pycache__"))
-    _write(node, "/opt/xcat-ha/bin/python3", WRAPPER, 0o755)
-    node.run(("/opt/xcat-ha/bin/python3", "-m", "compileall", "-q", "/opt/xcat-ha/lib"), timeout_s=60)
-
-
-def _let_in(lab: Lab) -> None:
-    """Each node's root may log in to the other with xcat-ha's own key, and knows its host key by the node's id."""
-    keys, hosts = [], []
-    for node in lab.nodes.values():
-        node.run(("sh", "-c", 'mkdir -p -m 700 "$1" && rm -f "$2" && ssh-keygen -q -t ed25519 -N "" -f "$2"', "sh", SSH_DIR, IDENTITY_FILE))
-        keys.append((node.root / f"{IDENTITY_FILE}.pub".lstrip("/")).read_text())
-        hosts.append(f"{node.id} {(node.root / 'etc/ssh/ssh_host_ed25519_key.pub').read_text()}")
-    for node in lab.nodes.values():
-        _write(node, "/root/.ssh/authorized_keys", "".join(keys), 0o600)
-        _write(node, KNOWN_HOSTS, "".join(hosts))

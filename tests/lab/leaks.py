@@ -9,11 +9,11 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final
 
 from .errors import LabError
 from .trees import PROJECT
+from .watching import Watching
 
 _PROBE: Final = f"{__package__}.leak_probe"
 _STOP_LIMIT_S: Final = 20.0
@@ -38,7 +38,7 @@ def parse_report(line: str) -> Leak:
     return Leak(data["secret"], data["where"], int(data["pid"]), tuple(data["argv"]))
 
 
-class SecretSampler:
+class SecretSampler(Watching):
     """Looks at argv and environment of all processes until stop(); this process is left out.
 
     ``secrets`` maps labels (for the report) to values.  Each dynamically linked program is seen
@@ -85,18 +85,6 @@ class SecretSampler:
         stdin.close()
         self._probe.wait(timeout=_STOP_LIMIT_S)
         self._reader.join()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _read(self, reports: IO[str]) -> None:
         for line in reports:

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from .lab import Lab
 from .node import Node
 from .timelines import Change, Interval, gaps, holdings, overlaps
+from .watching import Watching
 
 _LISTEN: Final = "0A"
 
@@ -54,7 +54,7 @@ def process_probe(name: str) -> Probe:
     return runs
 
 
-class ServiceWatcher:
+class ServiceWatcher(Watching):
     """Asks a probe about every node, in a thread, every ``interval_s`` seconds until stop()."""
 
     def __init__(self, lab: Lab, probe: Probe, *, interval_s: float = 0.05) -> None:
@@ -88,18 +88,6 @@ class ServiceWatcher:
     def gaps(self) -> list[Interval]:
         """When it was seen on no node."""
         return gaps(self.held(), self._start_s, self._stop_s or time.time())
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _watch(self) -> None:
         while not self._stop.is_set():

@@ -3,77 +3,31 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_interface
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-import xcat_ha_drivers
-from tests.lab import CommandTimedOutError, Lab, stop_group
+from tests.lab import Lab, stop_group
+from tests.lab.in_nodes import MNA, MNB, LabRunner, install_programs, pair_of
 from xcat_ha.errors import StepFailedError
 from xcat_ha.execution import execute_steps, judge
-from xcat_ha.interfaces import Holding, OutputSink, Runner
-from xcat_ha.models import DriverChoice, Node, Pair, ServiceIdentity
+from xcat_ha.interfaces import Holding
+from xcat_ha.models import Node, ServiceIdentity
 from xcat_ha.runners.recording import RecordingRunner
-from xcat_ha.steps import Command, Completed, Trouble, Verdict
+from xcat_ha.steps import Verdict
 from xcat_ha_drivers.linux import LinuxIdentity
 from xcat_ha_drivers.linux.addresses import Held, every, parse_links
 
-NODES = (
-    Node(id="mna", name="mna", address="10.77.0.21", interface="en1"),
-    Node(id="mnb", name="mnb", address="10.77.0.22", interface="en1"),
-)
-MNA, MNB = NODES
 FOUR = ServiceIdentity("mn1", (ip_interface("10.77.0.11/16"),))
 BOTH = ServiceIdentity("mn1", (ip_interface("10.77.0.11/16"), ip_interface("fd77::11/64")))
-WRAPPER = '#!/bin/sh\nPYTHONPATH=/opt/xcat-ha/lib exec /usr/bin/python3 "$@"\n'
-
-
-class LabRunner(Runner):
-    """Runs commands in the lab's nodes, not over ssh: the way in must not depend on what is being tested."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-
-    def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
-        del on_output
-        argv = tuple(str(word) for word in command.argv)
-        try:
-            done = self.lab.node(host).run(argv, input=command.stdin, timeout_s=command.timeout_s, check=False)
-        except CommandTimedOutError:
-            return Completed(argv, None, trouble=Trouble.TIMED_OUT)
-        return Completed(argv, done.returncode, done.stdout, done.stderr)
-
-    def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
-        return tuple(self.run(host, command) for command in commands)
-
-
-def install(lab: Lab) -> None:
-    """Put the drivers' programs where ``Node.python`` finds them."""
-    for node in lab.nodes.values():
-        target = node.root / "opt/xcat-ha"
-        shutil.copytree(
-            Path(xcat_ha_drivers.__path__[0]),
-            target / "lib/xcat_ha_drivers",
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
-        (target / "bin").mkdir()
-        (target / "bin/python3").write_text(WRAPPER)
-        (target / "bin/python3").chmod(0o755)
-
-
-def make_pair(identity: ServiceIdentity) -> Pair:
-    chosen = DriverChoice("any")
-    return Pair("lab", NODES, "mna", identity, chosen, chosen, chosen, chosen, chosen)
 
 
 class Stage:
@@ -83,7 +37,7 @@ class Stage:
         self.lab = lab
         self.identity = identity
         self.runner = RecordingRunner(LabRunner(lab))
-        self.driver = LinuxIdentity(make_pair(identity), {})
+        self.driver = LinuxIdentity(pair_of(identity), {})
 
     def acquire(self, node: Node) -> None:
         execute_steps(self.driver.steps_to_acquire(node, self.identity), self.runner)
@@ -113,13 +67,13 @@ class Stage:
 
 @pytest.fixture
 def stage(fresh_pair: Lab) -> Stage:
-    install(fresh_pair)
+    install_programs(fresh_pair)
     return Stage(fresh_pair, FOUR)
 
 
 @pytest.fixture
 def dual(fresh_pair: Lab) -> Stage:
-    install(fresh_pair)
+    install_programs(fresh_pair)
     return Stage(fresh_pair, BOTH)
 
 
@@ -338,7 +292,7 @@ def test_killed_between_taking_and_announcing_it_announces_when_run_again(stage:
 
 
 def test_migration_of_a_site_whose_management_node_is_the_service_identity(single: Lab) -> None:
-    install(single)
+    install_programs(single)
     stage = Stage(single, FOUR)
     path = "/etc/network/interfaces"
     text = stage.sh(MNA, f"cat {path}")
@@ -378,7 +332,7 @@ def test_migration_of_a_site_whose_management_node_is_the_service_identity(singl
 
 
 def test_migration_refuses_an_own_address_that_somebody_has(single: Lab) -> None:
-    install(single)
+    install_programs(single)
     stage = Stage(single, FOUR)
     thief = evolve(MNA, address="10.77.0.22")
     with pytest.raises(StepFailedError, match="choose another one"):
@@ -387,7 +341,7 @@ def test_migration_refuses_an_own_address_that_somebody_has(single: Lab) -> None
 
 
 def test_migration_refuses_what_it_cannot_rewrite(single: Lab) -> None:
-    install(single)
+    install_programs(single)
     stage = Stage(single, FOUR)
     stage.sh(MNA, "echo 'up ip addr add 10.77.0.11/16 dev en1' > /etc/network/interfaces.d/more")
     with pytest.raises(StepFailedError, match="more than one place"):
@@ -400,7 +354,7 @@ def test_migration_refuses_what_it_cannot_rewrite(single: Lab) -> None:
 
 
 def test_migration_of_a_second_family_is_left_to_the_administrator(single: Lab) -> None:
-    install(single)
+    install_programs(single)
     stage = Stage(single, BOTH)
     stage.sh(
         MNA,

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-import xcat_ha_drivers
-from tests.lab import CommandTimedOutError, Lab, stop_group
+from tests.lab import Lab, stop_group
 from tests.lab.files import compare_trees
+from tests.lab.in_nodes import MNA, MNB, LabRunner, install_programs, let_in, pair_of
 from xcat_ha.errors import StepFailedError, UnknownStateError
 from xcat_ha.execution import execute_steps
-from xcat_ha.interfaces import OutputSink, Runner
-from xcat_ha.models import SSH_DIR, DriverChoice, FileSet, Node, Pair, ServiceIdentity
+from xcat_ha.models import FileSet, Node, ServiceIdentity
 from xcat_ha.runners.recording import RecordingRunner
-from xcat_ha.steps import Command, Completed, Trouble
 from xcat_ha.xcat.file_sets import standard_file_sets
 from xcat_ha_drivers.rsync import Rsync
 
-MNA = Node(id="mna", name="mna", address="10.77.0.21", interface="en1")
-MNB = Node(id="mnb", name="mnb", address="10.77.0.22", interface="en1")
 INSTALL = FileSet("install", ("/install",), numeric_ids=True)
-WRAPPER = '#!/bin/sh\nPYTHONPATH=/opt/xcat-ha/lib exec /usr/bin/python3 "$@"\n'
 
 # A small root image: owners nobody here knows, devices, links, ACLs, attributes, set-id bits, a sparse file.
 ROOT_IMAGE = r"""
@@ -50,35 +43,13 @@ echo key > /root/.ssh/id_rsa; chmod 600 /root/.ssh/id_rsa
 """
 
 
-class LabRunner(Runner):
-    """Runs commands in the lab's nodes, not over ssh."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-
-    def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
-        argv = tuple(str(word) for word in command.argv)
-        try:
-            done = self.lab.node(host).run(argv, input=command.stdin, timeout_s=command.timeout_s, check=False)
-        except CommandTimedOutError:
-            return Completed(argv, None, trouble=Trouble.TIMED_OUT)
-        if on_output is not None:
-            on_output(done.stdout)
-        return Completed(argv, done.returncode, done.stdout, done.stderr)
-
-    def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
-        return tuple(self.run(host, command) for command in commands)
-
-
 class Stage:
     """A lab, a runner that remembers, and the driver."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.runner = RecordingRunner(LabRunner(lab))
-        chosen = DriverChoice("any")
-        identity = ServiceIdentity("mn1", ())
-        self.driver = Rsync(Pair("lab", (MNA, MNB), "mna", identity, chosen, chosen, chosen, chosen, chosen), {"io_timeout_s": 10})
+        self.driver = Rsync(pair_of(ServiceIdentity("mn1", ())), {"io_timeout_s": 10})
 
     def sync(self, *sets: FileSet, source: Node = MNA, target: Node = MNB) -> None:
         execute_steps(self.driver.steps_to_sync(source, target, sets), self.runner)
@@ -104,25 +75,10 @@ class Stage:
             time.sleep(0.05)
 
 
-def install(lab: Lab) -> None:
-    """Put the driver's programs where ``Node.python`` finds them, and let both nodes trust each other as setup does."""
-    host_keys = "".join(f"{name} {lab.node(name).run(['cat', '/etc/ssh/ssh_host_ed25519_key.pub']).stdout}" for name in lab.nodes)
-    for node in lab.nodes.values():
-        node.run(["sh", "-c", f"mkdir -p -m 700 {SSH_DIR} /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f {SSH_DIR}/id_ed25519"])
-        node.run(["sh", "-c", f"cat > {SSH_DIR}/known_hosts"], input=host_keys)
-        target = node.root / "opt/xcat-ha"
-        shutil.copytree(Path(xcat_ha_drivers.__path__[0]), target / "lib/xcat_ha_drivers", ignore=shutil.ignore_patterns("__pycache__"))
-        (target / "bin").mkdir(parents=True)
-        (target / "bin/python3").write_text(WRAPPER)
-        (target / "bin/python3").chmod(0o755)
-    keys = "".join(node.run(["cat", f"{SSH_DIR}/id_ed25519.pub"]).stdout for node in lab.nodes.values())
-    for node in lab.nodes.values():
-        node.run(["sh", "-c", "cat >> /root/.ssh/authorized_keys"], input=keys)
-
-
 @pytest.fixture
 def stage(fresh_pair: Lab) -> Stage:
-    install(fresh_pair)
+    install_programs(fresh_pair)
+    let_in(fresh_pair)
     for node in (MNA, MNB):
         fresh_pair.node(node.id).run(["mkdir", "/install"])
     return Stage(fresh_pair)

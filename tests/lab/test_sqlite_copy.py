@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -10,47 +9,19 @@ from pathlib import Path
 
 import pytest
 
-import xcat_ha_drivers
-from tests.lab import CommandTimedOutError, Lab, LabError, Layer, Settings, stop_group
+from tests.lab import Lab, Layer, Settings, stop_group
+from tests.lab.in_nodes import MNA, MNB, NODES, LabRunner, install_programs, let_in, pair_of
 from tests.lab.product import xcat_layer
 from tests.simulators.xcat.install import provision
 from xcat_ha.errors import XcatHaError
 from xcat_ha.execution import execute_steps
-from xcat_ha.interfaces import OutputSink, ReplicaRole, ReplicaState, Runner
-from xcat_ha.models import DriverChoice, Node, Pair, ServiceIdentity
+from xcat_ha.interfaces import ReplicaRole, ReplicaState
+from xcat_ha.models import Node, ServiceIdentity
 from xcat_ha.runners.recording import RecordingRunner
-from xcat_ha.ssh_command import IDENTITY_FILE, KNOWN_HOSTS
-from xcat_ha.steps import Command, Completed, Steps, Trouble
+from xcat_ha.steps import Command, Steps
 from xcat_ha_drivers.sqlite_copy import SqliteCopy
 
-NODES = (
-    Node(id="mna", name="mna", address="10.77.0.21", interface="en1"),
-    Node(id="mnb", name="mnb", address="10.77.0.22", interface="en1"),
-)
-MNA, MNB = NODES
-WRAPPER = '#!/bin/sh\nPYTHONPATH=/opt/xcat-ha/lib exec /usr/bin/python3 "$@"\n'
 BASE = "/var/lib/xcat-ha/sqlite-copy"
-
-
-class LabRunner(Runner):
-    """Runs commands in the lab's nodes, not over ssh: the way in must not depend on what is being tested."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-
-    def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
-        del on_output
-        argv = tuple(str(word) for word in command.argv)
-        try:
-            done = self.lab.node(host).run(argv, input=command.stdin, timeout_s=command.timeout_s, check=False)
-        except CommandTimedOutError:
-            return Completed(argv, None, trouble=Trouble.TIMED_OUT)
-        except LabError:
-            return Completed(argv, None, trouble=Trouble.UNREACHABLE)
-        return Completed(argv, done.returncode, done.stdout, done.stderr)
-
-    def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
-        return tuple(self.run(host, command) for command in commands)
 
 
 class Stage:
@@ -59,8 +30,7 @@ class Stage:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.runner = RecordingRunner(LabRunner(lab))
-        chosen = DriverChoice("any")
-        self.driver = SqliteCopy(Pair("lab", NODES, "mna", ServiceIdentity("mn1", ()), chosen, chosen, chosen, chosen, chosen), {})
+        self.driver = SqliteCopy(pair_of(ServiceIdentity("mn1", ())), {})
 
     def execute(self, steps: Steps) -> None:
         execute_steps(steps, self.runner)
@@ -92,23 +62,8 @@ class Stage:
 
 def install(lab: Lab) -> None:
     """The driver's programs where ``Node.python`` finds them, keys as ``setup`` leaves them, xCAT with 2,000 nodes on mna."""
-    public = {}
-    for node in NODES:
-        machine = lab.node(node.id)
-        target = machine.root / "opt/xcat-ha"
-        shutil.copytree(Path(xcat_ha_drivers.__path__[0]), target / "lib/xcat_ha_drivers", ignore=shutil.ignore_patterns("__pycache__"))
-        (target / "bin").mkdir()
-        (target / "bin/python3").write_text(WRAPPER)
-        (target / "bin/python3").chmod(0o755)
-        machine.run(("/opt/xcat-ha/bin/python3", "-m", "compileall", "-q", "/opt/xcat-ha/lib"))  # as pip does
-        machine.run(("sh", "-c", f"mkdir -p /etc/xcat-ha/ssh && ssh-keygen -q -t ed25519 -N '' -f {IDENTITY_FILE}"))
-        public[node.id] = machine.run(("cat", f"{IDENTITY_FILE}.pub")).stdout
-        host_key = machine.run(("cat", "/etc/ssh/ssh_host_ed25519_key.pub")).stdout
-        for other in NODES:
-            lab.node(other.id).run(("sh", "-c", f"mkdir -p /etc/xcat-ha/ssh; cat >> {KNOWN_HOSTS}"), input=f"{node.id} {host_key}")
-    for node in NODES:
-        keys = "".join(public.values())
-        lab.node(node.id).run(("sh", "-c", "umask 077; mkdir -p /root/.ssh; cat >> /root/.ssh/authorized_keys"), input=keys)
+    install_programs(lab)
+    let_in(lab)
     provision(lab.node("mna").root, primary=True, name="mna", address=MNA.address)
     provision(lab.node("mnb").root, primary=False, name="mnb", address=MNB.address)
     lab.node("mna").run(("systemctl", "daemon-reload"))

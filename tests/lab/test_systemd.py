@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab import Lab
-from tests.lab.test_linux_identity import FOUR, MNA, LabRunner, install, make_pair
+from tests.lab.in_nodes import MNA, LabRunner, install_programs, pair_of
+from tests.lab.lab_site import IDENTITY
 from tests.simulators.xcat.install import install as install_xcat
 from tests.simulators.xcat.install import provision
 from xcat_ha.errors import StepFailedError
@@ -40,13 +41,13 @@ class Stage:
     """A node with xCAT's stand-in, the driver, and a runner that remembers."""
 
     def __init__(self, lab: Lab) -> None:
-        install(lab)
+        install_programs(lab)
         node = lab.node("mna")
         install_xcat(node.root)
         provision(node.root, primary=True)
         self.lab = lab
         self.runner = RecordingRunner(LabRunner(lab))
-        self.driver = Systemd(make_pair(FOUR), {})
+        self.driver = Systemd(pair_of(IDENTITY), {})
         self.sh("systemctl daemon-reload")
 
     def sh(self, script: str, *, check: bool = True) -> str:
@@ -186,7 +187,7 @@ class Timers:
     def __init__(self, lab: Lab, options: dict[str, object]) -> None:
         self.lab = lab
         self.runner = RecordingRunner(LabRunner(lab))
-        self.driver: Schedule = SystemdTimer(make_pair(FOUR), options)
+        self.driver: Schedule = SystemdTimer(pair_of(IDENTITY), options)
 
     def observe(self) -> ScheduleState:
         return self.driver.observe(MNA, self.runner)
@@ -203,7 +204,7 @@ class Timers:
 
 @pytest.fixture
 def timers(fresh_pair: Lab) -> Timers:
-    install(fresh_pair)
+    install_programs(fresh_pair)
     return Timers(fresh_pair, {"stop_wait_s": 5})
 
 
