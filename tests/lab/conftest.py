@@ -3,6 +3,7 @@
 A test asks for ``pair`` (two fresh nodes, shared by the tests of a module), ``fresh_pair`` (fresh
 for this very test, some 5 s) or ``single`` (fresh, one node is the management node).  What is
 installed on the nodes: the fixture ``lab_layers``, which a module or directory may override.
+With the product and xCAT's stand-in on them: ``site``, and its nodes ``mna`` and ``mnb``.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Lab, Layer, Settings
+from tests.lab import Lab, Layer, Node, Settings
 from tests.lab.base import base_tree
 from tests.lab.lab import down
 from tests.lab.locks import exclusive
+from tests.lab.losses import make_pair
+from tests.lab.product import layers
 from tests.lab.settings import require_root
 
 _HERE = Path(__file__).parent
@@ -104,3 +107,21 @@ def fresh_pair(lab_nodes: Nodes, lab_layers: Sequence[Layer]) -> Lab:
 def single(lab_nodes: Nodes, lab_layers: Sequence[Layer]) -> Lab:
     """The existing management node of a site, and a new machine; fresh for this test."""
     return lab_nodes.fresh("single", lab_layers)
+
+
+@pytest.fixture(scope="module")
+def site(lab_nodes: Nodes) -> Lab:
+    """A site of which setup has made a pair, for the tests of a module."""
+    return make_pair(lab_nodes.fresh("single", layers()))
+
+
+@pytest.fixture
+def mna(site: Lab) -> Node:
+    """The pair's preferred node."""
+    return site.node("mna")
+
+
+@pytest.fixture
+def mnb(site: Lab) -> Node:
+    """The other one."""
+    return site.node("mnb")

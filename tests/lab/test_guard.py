@@ -11,30 +11,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Lab, Node
-from tests.lab.conftest import Nodes
-from tests.lab.losses import DONE, REFUSED, await_guard, holds_address, make_pair, seconds_until, status_of
+from tests.lab.losses import DONE, REFUSED, await_guard, holds_address, seconds_until, status_of
 from tests.lab.observers import ServiceWatcher
-from tests.lab.product import layers, xcat_ha
+from tests.lab.product import xcat_ha
 
 pytestmark = pytest.mark.lab
 
 STEPS_DOWN_WITHIN_S = 45.0
 """docs/safety: guard_interval_s, and what ssh needs to notice that the network is back (30 s), and a margin for a slow machine."""
-
-
-@pytest.fixture(scope="module")
-def site(lab_nodes: Nodes) -> Lab:
-    return make_pair(lab_nodes.fresh("single", layers()))
-
-
-@pytest.fixture
-def mna(site: Lab) -> Node:
-    return site.node("mna")
-
-
-@pytest.fixture
-def mnb(site: Lab) -> Node:
-    return site.node("mnb")
 
 
 @pytest.fixture

@@ -9,26 +9,14 @@ import time
 import pytest
 
 from tests.lab import Lab, Node
-from tests.lab.conftest import Nodes
 from tests.lab.losses import await_guard
 from tests.lab.process import wait_until
-from tests.lab.product import SERVICE_ADDRESS, ask_service, host_key_fingerprint, layers, make_client, start_site, xcat_ha
+from tests.lab.product import SERVICE_ADDRESS, ask_service, xcat_ha
 
 pytestmark = pytest.mark.lab
 
 DONE, FAILED, USAGE, REFUSED, UNKNOWN, INTERRUPTED = range(6)
 _BOOT_S = 60
-
-
-@pytest.fixture(scope="module")
-def site(lab_nodes: Nodes) -> Lab:
-    """A site of which setup has made a pair."""
-    lab = lab_nodes.fresh("single", layers())
-    start_site(lab)
-    make_client(lab)
-    done = xcat_ha(lab.node("mna"), "setup", "--yes", "--trust-host-key", host_key_fingerprint(lab.node("mnb")), check=False)
-    assert done.returncode == DONE, done.stderr
-    return lab
 
 
 def define(node: Node, name: str) -> None:

@@ -13,21 +13,15 @@ import time
 import pytest
 
 from tests.lab import Lab
-from tests.lab.conftest import Nodes
-from tests.lab.losses import DONE, announced, await_guard, holds_address, make_pair, status_of
+from tests.lab.losses import DONE, announced, await_guard, holds_address, status_of
 from tests.lab.observers import ServiceWatcher, process_probe
-from tests.lab.product import layers, xcat_ha
+from tests.lab.product import xcat_ha
 from tests.lab.witnesses import Writer
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 TRIALS = int(os.environ.get("XCAT_HA_TRIALS", "2"))
 _FAILBACK_EVERY = 4
-
-
-@pytest.fixture(scope="module")
-def site(lab_nodes: Nodes) -> Lab:
-    return make_pair(lab_nodes.fresh("single", layers()))
 
 
 def test_power_loss_of_the_primary(site: Lab) -> None:

@@ -8,29 +8,13 @@ import time
 
 import pytest
 
-from tests.lab import Lab, Node
-from tests.lab.conftest import Nodes
-from tests.lab.losses import DONE, REFUSED, await_guard, holds_address, make_pair, status_of
-from tests.lab.product import layers, xcat_ha
+from tests.lab import Node
+from tests.lab.losses import DONE, REFUSED, await_guard, holds_address, status_of
+from tests.lab.product import xcat_ha
 
 pytestmark = pytest.mark.lab
 
 _CONFIG = "/etc/xcat-ha/pair.toml"
-
-
-@pytest.fixture(scope="module")
-def site(lab_nodes: Nodes) -> Lab:
-    return make_pair(lab_nodes.fresh("single", layers()))
-
-
-@pytest.fixture
-def mna(site: Lab) -> Node:
-    return site.node("mna")
-
-
-@pytest.fixture
-def mnb(site: Lab) -> Node:
-    return site.node("mnb")
 
 
 def kill_in_phase(operator: Node, verb: tuple[str, ...], phase: str) -> None:

@@ -12,16 +12,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Completed, Lab, Node
-from tests.lab.conftest import Nodes
 from tests.lab.product import (
     CONFIG,
     PAIR_TOML,
     REPOSITORY,
     SERVICE_ADDRESS,
-    host_key_fingerprint,
-    layers,
-    make_client,
-    start_site,
     write_config,
     xcat_ha,
 )
@@ -32,27 +27,6 @@ DONE, FAILED, USAGE, REFUSED, UNKNOWN, INTERRUPTED = range(6)
 # servicenode.sqlite: a test writes a row there itself and removes it again.
 _FILES = "find /etc/xcat /install /tftpboot /root/.xcat -type f ! -name servicenode.sqlite -print0"
 _XCAT = ("-c", f"{_FILES} | sort -z | xargs -0 sha256sum | sha256sum")
-
-
-@pytest.fixture(scope="module")
-def site(lab_nodes: Nodes) -> Lab:
-    """A site of which setup has made a pair."""
-    lab = lab_nodes.fresh("single", layers())
-    start_site(lab)
-    make_client(lab)
-    done = xcat_ha(lab.node("mna"), "setup", "--yes", "--trust-host-key", host_key_fingerprint(lab.node("mnb")), check=False)
-    assert done.returncode == DONE, done.stderr
-    return lab
-
-
-@pytest.fixture
-def mna(site: Lab) -> Node:
-    return site.node("mna")
-
-
-@pytest.fixture
-def mnb(site: Lab) -> Node:
-    return site.node("mnb")
 
 
 def digest(node: Node) -> str:

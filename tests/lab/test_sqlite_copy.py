@@ -112,26 +112,26 @@ def test_the_standby_serves_the_copy_after_a_hand_over(stage: Stage) -> None:
     assert stage.sums(MNA) == stage.sums(MNB)
 
 
-@pytest.mark.parametrize("moment_s", [0.05, 0.15, 0.25, 0.35, 0.5, 0.7])
-def test_the_standby_loses_power_while_it_receives(stage: Stage, moment_s: float) -> None:
+def test_the_standby_loses_power_while_it_receives(stage: Stage) -> None:
     machine = stage.lab.node("mnb")
-    old = stage.sums(MNB)
-    stage.define("late1")
-    steps = stage.driver.steps_to_sync(MNA, MNB)
-    assert stage.runner.run("mna", stage.command(steps, "snapshot-database")).ok
-    with machine.popen([str(word) for word in stage.command(steps, "receive-database").argv]) as receiving:
-        time.sleep(moment_s)  # the moment of the power loss is the test's input
-        machine.kill()
-        receiving.wait(timeout=60)
-    machine.boot()
-    state = stage.observe(MNB)
-    assert state.role is ReplicaRole.COPY
-    assert state.last_good is not None
-    if state.healthy:
-        assert stage.sums(MNB) in (old, stage.sums(MNA))
-    stage.sync()
-    assert stage.sums(MNB) == stage.sums(MNA)
-    assert stage.sh(MNB, f"ls -A {BASE} /etc/xcat | grep -E 'incoming|[.]tmp|doomed' || :") == ""
+    for number, moment_s in enumerate((0.05, 0.15, 0.25, 0.35, 0.5, 0.7)):
+        old = stage.sums(MNB)
+        stage.define(f"late{number}")
+        steps = stage.driver.steps_to_sync(MNA, MNB)
+        assert stage.runner.run("mna", stage.command(steps, "snapshot-database")).ok
+        with machine.popen([str(word) for word in stage.command(steps, "receive-database").argv]) as receiving:
+            time.sleep(moment_s)  # the moment of the power loss is the test's input
+            machine.kill()
+            receiving.wait(timeout=60)
+        machine.boot()
+        state = stage.observe(MNB)
+        assert state.role is ReplicaRole.COPY
+        assert state.last_good is not None
+        if state.healthy:
+            assert stage.sums(MNB) in (old, stage.sums(MNA))
+        stage.sync()
+        assert stage.sums(MNB) == stage.sums(MNA)
+        assert stage.sh(MNB, f"ls -A {BASE} /etc/xcat | grep -E 'incoming|[.]tmp|doomed' || :") == ""
 
 
 def test_the_primary_loses_power_in_the_middle_of_a_write(stage: Stage) -> None:
