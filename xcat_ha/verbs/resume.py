@@ -154,7 +154,8 @@ def _planned_again(record: Record, given: PlanningInput) -> Operation:
         return plan_handover(given, pair.node(parameters["old"]), pair.node(parameters["new"]), verb=record.operation)
     if record.operation == "setup":
         primary, standby = pair.node(parameters["primary"]), pair.node(parameters["standby"])
-        return plan_setup(given, primary, standby, Path(pair.source).read_text(encoding="utf-8"))
+        config_text = Path(pair.source).read_text(encoding="utf-8")
+        return plan_setup(given, primary, standby, config_text, boot_id=parameters.get("boot", ""))
     if record.operation == "rejoin":
         return plan_rejoin(given, pair.node(parameters["primary"]), pair.node(parameters["returned"]), parameters.get("lost", ""))
     raise RefusedError(f"a {record.operation} needs no resume", hint=f"run xcat-ha {record.operation} again")
