@@ -185,7 +185,7 @@ known, real, alone = set(tried.read_text().splitlines()), Journal.write, threadi
 def write(self, event, **facts):
     real(self, event, **facts)
     key = "/".join(str(facts.get(name)) for name in ("phase", "host", "step", "state"))
-    if event == "step" and key not in known:
+    if event == "step" and facts["state"] in ("started", "done") and key not in known:
         with alone:
             tried.write_text(key)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -197,7 +197,7 @@ _KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
 
 
 def die_at_boundary(node: Node, *verb: str, known: Collection[str]) -> tuple[Completed, str]:
-    """Run the verb on the node; it is killed as soon as a step event that is not ``known`` is on disk.
+    """Run the verb on the node; it is killed as soon as the journal has on disk that a step has started, or is done, and is not ``known``.
 
     Returns how it ended and that event, in words (``phase/host/step/state``); empty words: it came to its end before.
     """
