@@ -50,7 +50,7 @@ LAB_WORKERS ?= 3
 lab: $(STAMP) host-tools
 	$(BIN)/pytest -q -n $(LAB_WORKERS) --dist loadfile --durations 25 -m "lab and not soak" tests/lab
 
-# Long ones: power loss at random moments (XCAT_HA_TRIALS=20 for the full figure), an unplanned failover killed in each of its phases.
+# Long ones: power loss at random moments (XCAT_HA_TRIALS=20 for the full figure), kills at every step boundary, reboots in every operation.
 soak: $(STAMP) host-tools
 	$(BIN)/pytest -q -m soak tests/lab
 

@@ -30,10 +30,11 @@ flock -w 10 9 || exit 3
 set -C
 { printf '%s\\n' "$2" > "$1/lock.json"; } 2>/dev/null || { cat "$1/lock.json" 2>/dev/null; exit 7; }
 """
+# The whole content counts: two programs that resume the same operation hold its lock by the same id.
 _DROP = """\
 exec 9>>"${1%/*}/lock.guard"
 flock -w 10 9 || exit 3
-if grep -qF "\\"id\\": \\"$2\\"" "$1" 2>/dev/null; then rm -f "$1"; fi
+if [ "$(cat "$1" 2>/dev/null)" = "$2" ]; then rm -f "$1"; fi
 """
 # Alive only if it is the same boot, the pid exists, and it started at the same tick (field 22 of stat, counted after the name).
 _ALIVE = """\
@@ -102,7 +103,7 @@ class PairLock:
         self._nodes = tuple(sorted((node for node in pair.nodes if node.id not in left_out), key=lambda node: node.id))
         self._down = down
         self._runner = runner
-        self._holder = holder
+        self._content = json.dumps(asdict(holder))
         self._clock = clock
         self._wait_s = wait_s
         self._taken: list[Node] = []
@@ -127,8 +128,11 @@ class PairLock:
     def __exit__(self, *_exception: object) -> None:
         """Give it back. A node that does not answer keeps a lock whose holder will be found dead."""
         while self._taken:
-            node = self._taken.pop()
-            self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, self._holder.id, timeout_s=20))
+            self._drop(self._taken.pop(), self._content)
+
+    def _drop(self, node: Node, content: str) -> None:
+        """Remove the lock there, if it is still this very one."""
+        self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, content, timeout_s=20))
 
     def _outwait(self, node: Node) -> None:
         """Wait for a command that outlived its operation: it must have ended before anything is asked or done again."""
@@ -145,10 +149,9 @@ class PairLock:
 
     def _take(self, node: Node) -> None:
         deadline = self._clock.monotonic() + self._wait_s
-        content = json.dumps(asdict(self._holder))
-        dropped: set[object] = set()
+        dropped: set[str] = set()
         while True:
-            completed = self._runner.run(node.id, changes("sh", "-c", _TAKE, "sh", RUN_DIR, content, timeout_s=20))
+            completed = self._runner.run(node.id, changes("sh", "-c", _TAKE, "sh", RUN_DIR, self._content, timeout_s=20))
             if completed.ok:
                 self._taken.append(node)
                 return
@@ -160,14 +163,15 @@ class PairLock:
                     hint=f"see to it that {node.id} answers and {RUN_DIR} can be written there",
                 )
             other = _content(completed.stdout)
-            if other.get("id") not in dropped and self._is_dead(other):
-                dropped.add(other.get("id"))
-                self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, str(other.get("id", "")), timeout_s=20))
+            found = completed.stdout.rstrip("\n")
+            if found not in dropped and self._is_dead(other):
+                dropped.add(found)
+                self._drop(node, found)
                 continue
             if other.get("operation") == "sync" and self._clock.monotonic() < deadline:
                 self._clock.sleep(0.5)
                 continue
-            raise _locked(node, other)
+            raise locked_error(node.id, other)
 
     def _is_dead(self, other: Mapping[str, object]) -> bool:
         """Whether the holder's process is proven gone. What cannot be asked is not dead."""
@@ -194,13 +198,14 @@ def _content(text: str) -> Mapping[str, object]:
     return content if isinstance(content, dict) else {}
 
 
-def _locked(node: Node, other: Mapping[str, object]) -> LockedError:
+def locked_error(where: str, other: Mapping[str, object]) -> LockedError:
+    """``other``: what is known of the holder (operation, user, host, pid, since); what is not is said to be unknown."""
     since = other.get("since")
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since)) if isinstance(since, int | float) else "an unknown time"
     who = f"{other.get('operation', 'something')} by {other.get('user', '?')} on {other.get('host', '?')} (process {other.get('pid', '?')})"
     return LockedError(
         f"another operation runs on this pair: {who}, since {when}",
-        where=node.id,
+        where=where,
         state="nothing was changed",
         hint=f"wait for it; if that process is gone for good, remove {LOCK_FILE} on the nodes",
     )

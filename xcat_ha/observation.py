@@ -110,6 +110,8 @@ class NodeState:
     """As stored on the node; ``NO_TERM`` if none is, None if it is not known."""
     guard: GuardWord | None = None
     """None: no guard has spoken since the node booted, or it is not known."""
+    boot_id: str = ""
+    """The kernel's name for the node's present boot; empty if not known."""
 
     @property
     def reachable(self) -> bool:
@@ -203,6 +205,7 @@ def core_questions() -> tuple[Command, ...]:
         reads("sh", "-c", _JOURNALS, "sh", f"{STATE_DIR}/journal", str(_SHOWN_JOURNALS)),
         question_for_term(),
         reads("sh", "-c", _CAT, "sh", GUARD_FILE),
+        reads("cat", "/proc/sys/kernel/random/boot_id"),
     )
 
 
@@ -233,7 +236,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
     for part in parts:
         split.append(answers[: len(part)])
         del answers[: len(part)]
-    clock, lock, journals, term, guard = split[0]
+    clock, lock, journals, term, guard, boot_id = split[0]
     return NodeState(
         node=node,
         trouble="" if clock.returncode is not None else clock.summary,
@@ -247,6 +250,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         journals=_journals(journals),
         term=term_of(term),
         guard=_guard(guard),
+        boot_id=boot_id.stdout.strip() if boot_id.ok else "",
     )
 
 

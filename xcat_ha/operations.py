@@ -14,9 +14,9 @@ from xcat_ha.errors import InterruptedOperationError, RefusedError, UnfinishedEr
 from xcat_ha.execution import Execution, Observer, SilentObserver, execute_phase, judge, never
 from xcat_ha.interfaces import Drivers, Runner
 from xcat_ha.journal import Beginning, Journal, Outcome, Record, parse_lines, summarise
-from xcat_ha.lock import PairLock, this_process
+from xcat_ha.lock import PairLock, locked_error, this_process
 from xcat_ha.models import STATE_DIR, Pair
-from xcat_ha.observation import PairState, observe
+from xcat_ha.observation import LockState, PairState, observe
 from xcat_ha.planning import Operation, PlanningInput
 from xcat_ha.runners.silenced import SilencedRunner
 from xcat_ha.steps import Check, Plan, Verdict, changes
@@ -128,9 +128,7 @@ def begin_journal(workshop: Workshop, operation: Operation, operation_id: str) -
 
 def records(state: PairState) -> tuple[Record, ...]:
     """The newest journals of both nodes, newest first. An operation without an end lives only while a living lock names it."""
-    locks = [node_state.lock for node_state in state.nodes.values() if node_state.lock is not None]
-    dead = {str(lock.content.get("id")) for lock in locks if lock.holder_alive is False}
-    living = {str(lock.content.get("id")) for lock in locks} - dead
+    living = {str(lock.content.get("id")) for lock in living_locks(state)}
     texts: dict[str, str] = {}
     for node_state in state.nodes.values():
         for journal in node_state.journals:
@@ -139,6 +137,19 @@ def records(state: PairState) -> tuple[Record, ...]:
                 texts[journal.name] = journal.text
     found = [record for name, text in texts.items() if (record := summarise(name, text, alive=name in living)) is not None]
     return tuple(sorted(found, key=lambda record: record.began, reverse=True))
+
+
+def living_locks(state: PairState) -> tuple[LockState, ...]:
+    """The locks found whose holder is not proven gone: by its own node, or by that node's having booted since."""
+    locks = [node_state.lock for node_state in state.nodes.values() if node_state.lock is not None]
+    gone = [lock.content for lock in locks if lock.holder_alive is False or _of_another_boot(lock, state)]
+    return tuple(lock for lock in locks if lock.content not in gone)
+
+
+def _of_another_boot(lock: LockState, state: PairState) -> bool:
+    """A machine that boots loses its own copy of the lock, while the other node's stays."""
+    there, held_in = state.nodes.get(str(lock.content.get("node"))), lock.content.get("boot_id")
+    return there is not None and bool(there.boot_id) and isinstance(held_in, str) and held_in != there.boot_id
 
 
 def _last_time(text: str) -> float:
@@ -194,11 +205,15 @@ def refuse_if_unfinished(state: PairState, *, void: frozenset[str] = frozenset()
     """An unfinished operation is in the way of the next one, unless it was planned with a node that is down now (``void``).
 
     Raises:
-        UnfinishedError: there is one.
+        LockedError: it runs at this moment.
+        UnfinishedError: it stopped in the middle, or the machine that ran it does not answer.
     """
     record = unfinished(state)
     if record is not None and (not void or "unplanned" in record.parameters):
-        how = str(record.outcome) if record.outcome is not None else "still running"
+        holder = next((lock.content for lock in living_locks(state) if lock.content.get("id") == record.id), None)
+        if record.outcome is None and holder is not None and holder.get("node") not in state.unreachable:
+            raise locked_error("", holder)
+        how = str(record.outcome) if record.outcome is not None else f"perhaps still running on {record.host}, which does not answer"
         said = f": {record.message.splitlines()[0]}" if record.message else ""
         raise UnfinishedError(
             f"an earlier {record.operation} ({record.id}) is not finished ({how}){said}",

@@ -71,3 +71,13 @@ def seconds_until(holds: Callable[[], bool], *, timeout_s: float, what: str) -> 
     began = time.monotonic()
     wait_until(holds, timeout_s=timeout_s, what=what, interval_s=0.05)
     return time.monotonic() - began
+
+
+def go_home(mna: Node, mnb: Node) -> None:
+    """From either node being primary of a healthy pair: mna has the role again, and all is well."""
+    if not holds_address(mna):
+        done = xcat_ha(mnb, "failback", "--yes", check=False)
+        assert done.returncode == DONE, done.stderr
+    await_guard(mna, "active")
+    await_guard(mnb, "standby")
+    assert xcat_ha(mna, "status", check=False).returncode == DONE, status_of(mna)

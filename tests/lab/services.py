@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from .errors import LabError
 from .lab import Lab
 from .node import Node
 from .timelines import Change, Interval, gaps, holdings, overlaps
@@ -63,6 +64,7 @@ class ServiceWatcher(Watching):
         self._interval_s = interval_s
         self._changes: list[Change] = []
         self._stop = threading.Event()
+        self._failed: Exception | None = None
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._start_s = self._stop_s = 0.0
 
@@ -72,10 +74,12 @@ class ServiceWatcher(Watching):
         self._thread.start()
 
     def stop(self) -> None:
-        """End; the results stay."""
+        """End; the results stay. LabError if the watch ended before: what it did not see proves nothing."""
         self._stop.set()
         self._thread.join()
         self._stop_s = self._stop_s or time.time()
+        if self._failed is not None:
+            raise LabError(f"the watch ended early: {self._failed!r}") from self._failed
 
     def held(self) -> list[Interval]:
         """When each node was seen to run it, by beginning (seconds since 1970)."""
@@ -90,8 +94,14 @@ class ServiceWatcher(Watching):
         return gaps(self.held(), self._start_s, self._stop_s or time.time())
 
     def _watch(self) -> None:
-        while not self._stop.is_set():
-            for node in self._lab.nodes.values():
-                seen = self._probe(node)
-                self._changes.append(Change(time.time(), node.id, seen))
-            self._stop.wait(self._interval_s)
+        try:
+            while not self._stop.is_set():
+                self._look()
+                self._stop.wait(self._interval_s)
+        except Exception as error:  # noqa: BLE001 - whatever it is, stop() says it
+            self._failed = error
+
+    def _look(self) -> None:
+        for node in self._lab.nodes.values():
+            seen = self._probe(node)
+            self._changes.append(Change(time.time(), node.id, seen))

@@ -38,8 +38,9 @@ def test_power_loss_of_the_primary(site: Lab) -> None:
                 done = xcat_ha(site.node("mna"), "failback", "--yes", check=False)
                 assert done.returncode == DONE, done.stderr
                 order.reverse()
-    assert address.overlaps() == []
-    assert xcatd.overlaps() == []
+    for watched in (address, xcatd):
+        assert {node for held in watched.held() for node in held.nodes} == {"mna", "mnb"}, "the watch saw nothing"
+        assert watched.overlaps() == []
     print("\n".join(figures))
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.lab import Node
-from tests.lab.losses import DONE, REFUSED, await_guard, holds_address, status_of
+from tests.lab.losses import DONE, REFUSED, await_guard, go_home, holds_address, status_of
 from tests.lab.product import xcat_ha
 
 pytestmark = pytest.mark.lab
@@ -33,14 +33,6 @@ def kill_in_phase(operator: Node, verb: tuple[str, ...], phase: str) -> None:
         time.sleep(0.01)
     operator.run(("sh", "-c", f"kill -{int(signal.SIGKILL)} $(cat /run/killed.pid)"))
     started.communicate(timeout=60)
-
-
-def go_home(mna: Node, mnb: Node) -> None:
-    if not holds_address(mna):
-        assert xcat_ha(mnb, "failback", "--yes").returncode == DONE
-    await_guard(mna, "active")
-    await_guard(mnb, "standby")
-    assert xcat_ha(mna, "status", check=False).returncode == DONE, status_of(mna)
 
 
 @pytest.mark.parametrize("phase", ["yield", "last-copy", "release", "acquire", "serve"])

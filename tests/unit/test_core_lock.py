@@ -19,8 +19,10 @@ from attrs import asdict, evolve
 from tests.unit.test_core_toys import Relocated, ToyClock, toy_pair
 from xcat_ha.clock import SystemClock
 from xcat_ha.errors import ExitCode, LockedError, UnreachableError, XcatHaError
+from xcat_ha.interfaces import OutputSink
 from xcat_ha.lock import LOCK_FILE, Holder, PairLock, this_process
 from xcat_ha.runners import LocalRunner
+from xcat_ha.steps import Command, Completed
 
 REPOSITORY = Path(__file__).parents[2]
 PAIR = toy_pair()
@@ -180,6 +182,23 @@ def test_another_s_lock_is_never_given_back(runner: Relocated, tmp_path: Path) -
         leave(tmp_path, holder("2-failover"), "mna")
         leave(tmp_path, holder("abandon-1-failover"), "mnb")
     assert locks(tmp_path) == {"mna": "2-failover", "mnb": "abandon-1-failover"}
+
+
+def test_two_that_resume_the_same_operation_never_both_hold_its_lock(runner: Relocated, tmp_path: Path) -> None:
+    """Both find the dead program's lock; the other one is faster. Its lock has the same id, and must not be taken for the dead one."""
+    leave(tmp_path, gone("1-failover"), "mna", "mnb")
+    faster = holder("1-failover", node="mnb")
+
+    class Overtaken(Relocated):
+        def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
+            completed = super().run(host, command, on_output=on_output)
+            if completed.stdout.strip() == "dead":
+                leave(tmp_path, faster, "mna", "mnb")
+            return completed
+
+    with pytest.raises(LockedError, match="failover by alice"), lock(Overtaken(runner.inner, runner.moved), holder("1-failover")):
+        pass
+    assert json.loads((tmp_path / "mna/lock.json").read_text()) == asdict(faster)
 
 
 # Waiting

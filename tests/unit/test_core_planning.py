@@ -211,10 +211,19 @@ own-addresses
 nothing-at-boot
   mna:disable-xcatd mna:disable-dhcp mna:disable-dns mna:disable-console mna:disable-tftp \
 | mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp
+serve-again
 first-copy
   mnb:save-divergence mnb:seed | mnb:sync-credentials | mnb:sync-hosts
 schedule
   mnb:stop-jobs | mna:start-jobs
+"""
+
+
+SERVE_AGAIN = """\
+  mna:start-xcatd
+  mna:await-xcatd
+  mna:generate-dns mna:start-dns | mna:generate-dhcp mna:generate-dhcp-nodes mna:start-dhcp \
+| mna:generate-console mna:start-console | mna:await-tftp
 """
 
 
@@ -224,6 +233,19 @@ def setup() -> Operation:
 
 def test_the_setup() -> None:
     assert transcript(setup().preview(STATE)) == SETUP.splitlines()
+
+
+def test_a_primary_that_booted_in_the_middle_of_setup_serves_again() -> None:
+    """Its services were disabled at boot by then; the copy and the schedule alone would leave a site without xCAT."""
+    began = plan_setup(GIVEN, MNA, MNB, "[pair]\n", boot_id="the-old-one")
+
+    def said(boot_id: str) -> list[str]:
+        state = evolve(STATE, nodes={**STATE.nodes, "mna": evolve(STATE.nodes["mna"], boot_id=boot_id)})
+        lines = transcript(began.preview(state))
+        return lines[lines.index("serve-again") + 1 : lines.index("first-copy")]
+
+    assert said("the-old-one") == []
+    assert said("the-new-one") == SERVE_AGAIN.splitlines()
 
 
 def test_setup_stops_nothing_on_the_node_that_serves() -> None:

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from tests.unit.test_core_toys import IDENTITY, MNA, MNB, toy_pair
-from xcat_ha.errors import ExitCode, UnfinishedError, UnknownStateError
+from xcat_ha.errors import ExitCode, LockedError, UnfinishedError, UnknownStateError
 from xcat_ha.interfaces import (
     ROLE_SERVICES,
     Holding,
@@ -363,6 +363,31 @@ def test_a_process_proven_gone_on_its_own_node_outweighs_the_other_node_s_lock()
     status = status_of(first, standby(lock=locked_by("1-failover", alive=None)))
     assert status.running == ""
     assert "its program died" in status.problems[0].what
+
+
+def test_a_program_is_dead_once_its_machine_has_booted_again() -> None:
+    """The machine lost its own copy of the lock; the other node's names a boot that is over."""
+    lock = LockState({"id": "1-failover", "operation": "failover", "node": "mna", "boot_id": "the-old-one"}, holder_alive=None)
+    first = primary(journals=(journal("1-failover", "started"),), boot_id="the-new-one")
+    for second in (standby(lock=lock), standby(lock=lock, journals=first.journals)):
+        status = status_of(first, second)
+        assert status.running == ""
+        assert status.problems[0].what == "the failover of 1-failover is unfinished: its program died"
+    unasked = status_of(evolve(first, boot_id=""), standby(lock=lock))
+    assert unasked.running, "what is not known is not dead"
+
+
+def test_who_runs_the_operation_that_is_in_the_way_is_said() -> None:
+    content = {"id": "1-failover", "operation": "failover", "node": "mna", "host": "mn1", "user": "alice", "pid": 7, "since": NOW}
+    lock = LockState(content, holder_alive=True)
+    state = PairState({"mna": primary(journals=(journal("1-failover", "started"),), lock=lock), "mnb": standby()}, NOW)
+    with pytest.raises(LockedError, match="failover by alice on mn1 \\(process 7\\)") as caught:
+        refuse_if_unfinished(state)
+    assert caught.value.exit_code is ExitCode.REFUSED
+    assert "resume" not in caught.value.hint
+    silent_holder = evolve(standby(lock=evolve(lock, holder_alive=None), journals=(journal("1-failover", "started"),)))
+    with pytest.raises(UnfinishedError, match="perhaps still running on mna, which does not answer"):
+        refuse_if_unfinished(PairState({"mna": silent(MNA), "mnb": silent_holder}, NOW))
 
 
 @pytest.mark.parametrize(

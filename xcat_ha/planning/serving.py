@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from xcat_ha.interfaces import ROLE_SERVICES, Service
+from xcat_ha.interfaces import ROLE_SERVICES, Service, ServiceStates
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState
 from xcat_ha.planning.jobs import sync_jobs
@@ -16,7 +16,7 @@ from xcat_ha.planning.xcat_steps import (
     step_to_begin_tenure,
     step_to_prove_writable,
 )
-from xcat_ha.steps import Phase, in_order, side_by_side
+from xcat_ha.steps import Phase, Stage, in_order, side_by_side
 
 
 def phases_to_serve(given: PlanningInput, new: Node, reachable: tuple[Node, ...]) -> tuple[PhasePlanner, ...]:
@@ -44,21 +44,33 @@ def _acquire(given: PlanningInput, new: Node, _state: PairState) -> Phase:
 
 
 def _start_xcatd(given: PlanningInput, new: Node, state: PairState) -> Phase:
-    start = given.drivers.services.steps_to_start(new, (Service.XCATD,), state.nodes[new.id].services)
     return Phase(
         name="start-xcatd",
         why="xCAT answers again, with data.",
-        stages=(side_by_side(start), in_order(step_to_await_xcatd(given, new))),
+        stages=_stages_to_start_xcatd(given, new, state.nodes[new.id].services),
     )
+
+
+def _stages_to_start_xcatd(given: PlanningInput, new: Node, states: ServiceStates) -> tuple[Stage, ...]:
+    start = given.drivers.services.steps_to_start(new, (Service.XCATD,), states)
+    return (side_by_side(start), in_order(step_to_await_xcatd(given, new)))
 
 
 def _serve(given: PlanningInput, new: Node, state: PairState) -> Phase:
-    states = state.nodes[new.id].services
     return Phase(
         name="serve",
         why="Name server, DHCP and consoles are set up for the service address; they do not depend on each other.",
-        stages=(side_by_side(*lanes_to_generate(given, new, states), (step_to_await_tftp(given, new),)),),
+        stages=(_stage_of_services(given, new, state.nodes[new.id].services),),
     )
+
+
+def _stage_of_services(given: PlanningInput, new: Node, states: ServiceStates) -> Stage:
+    return side_by_side(*lanes_to_generate(given, new, states), (step_to_await_tftp(given, new),))
+
+
+def stages_to_serve(given: PlanningInput, node: Node, states: ServiceStates) -> tuple[Stage, ...]:
+    """All services of the role on a node that has the identity already."""
+    return (*_stages_to_start_xcatd(given, node, states), _stage_of_services(given, node, states))
 
 
 def _settle(given: PlanningInput, reachable: tuple[Node, ...], new: Node, state: PairState) -> Phase:

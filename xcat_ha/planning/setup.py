@@ -10,6 +10,7 @@ from xcat_ha.models import Node
 from xcat_ha.observation import GUARD_FILE, PairState
 from xcat_ha.planning.jobs import guard_daemon, sync_jobs
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
+from xcat_ha.planning.serving import stages_to_serve
 from xcat_ha.planning.sync import file_lanes
 from xcat_ha.planning.terms import received, step_to_store
 from xcat_ha.planning.witness import steps_to_inform
@@ -39,8 +40,11 @@ def step_to_write_file(name: str, why: str, node: Node, path: str, text: str) ->
     )
 
 
-def plan_setup(given: PlanningInput, primary: Node, standby: Node, config_text: str) -> Operation:
-    """Make ``primary`` and ``standby`` a pair: own addresses, nothing at boot, first copy, scheduled syncs."""
+def plan_setup(given: PlanningInput, primary: Node, standby: Node, config_text: str, *, boot_id: str = "") -> Operation:
+    """Make ``primary`` and ``standby`` a pair: own addresses, nothing at boot, first copy, scheduled syncs.
+
+    ``boot_id``: the boot of the primary in which setup began; empty if not known.
+    """
     addresses = ", ".join(str(address.ip) for address in given.pair.identity.addresses)
     return Operation(
         name="setup",
@@ -55,11 +59,12 @@ def plan_setup(given: PlanningInput, primary: Node, standby: Node, config_text: 
             PhasePlanner("standby-off", partial(_standby_off, given, standby)),
             PhasePlanner("own-addresses", partial(_own_addresses, given, primary, standby), needs_observation=False, outlives_reboot=False),
             PhasePlanner("nothing-at-boot", partial(_nothing_at_boot, given, primary, standby)),
+            PhasePlanner("serve-again", partial(_serve_again, given, primary, boot_id), outlives_reboot=False),
             PhasePlanner("first-copy", partial(_first_copy, given, primary, standby), needs_observation=False),
             PhasePlanner("schedule", partial(_schedule, given, primary, standby), needs_observation=False),
         ),
         must_finish=True,
-        parameters={"primary": primary.id, "standby": standby.id, "term": given.term.words()},
+        parameters={"primary": primary.id, "standby": standby.id, "term": given.term.words(), "boot": boot_id},
     )
 
 
@@ -106,6 +111,13 @@ def _nothing_at_boot(given: PlanningInput, primary: Node, standby: Node, state: 
     services = given.drivers.services
     lanes = tuple(services.steps_to_disable(node, ROLE_SERVICES, state.nodes[node.id].services) for node in (primary, standby))
     return Phase(name="nothing-at-boot", why="A machine that boots holds only its own name and address.", stages=(side_by_side(*lanes),))
+
+
+def _serve_again(given: PlanningInput, primary: Node, boot_id: str, state: PairState) -> Phase:
+    """Without stages, unless the primary has booted since setup began: then what was disabled at boot does not run any more."""
+    booted = bool(boot_id) and state.nodes[primary.id].boot_id != boot_id
+    stages = stages_to_serve(given, primary, state.nodes[primary.id].services) if booted else ()
+    return Phase(name="serve-again", why=f"If {primary.id} booted in the middle, its services are started again.", stages=stages)
 
 
 def _first_copy(given: PlanningInput, primary: Node, standby: Node, _state: PairState) -> Phase:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cattrs
@@ -46,9 +47,8 @@ def prepare_resume(workshop: Workshop) -> Prepared:
     record = unfinished(state)
     if record is None:
         raise _nothing_to_resume(state)
-    journal = _journal_here(workshop, record, state)
-    entries = journal.entries()
-    done = frozenset(str(entry["name"]) for entry in entries if entry["event"] == "phase-done")
+    entries = _journal_here(workshop, record, state).entries()
+    done = _phases_done(entries)
     site = next((cattrs.structure(entry["site"], Site) for entry in entries if entry["event"] == "site"), Site(known=False))
     term = StoredTerm.parse(record.parameters.get("term", ""))
     if term is None:
@@ -64,11 +64,35 @@ def prepare_resume(workshop: Workshop) -> Prepared:
 
     def run() -> Result:
         with locked(reduced, record.operation, record.id, Reach(silent, silent)):
-            refuse_if_moved(record, term, reduced.observe())
+            now = reduced.observe()
+            refuse_if_moved(record, term, now)
+            _refuse_if_finished(record, now)
+            # Another resume may have gone further meanwhile, and have stopped too.
+            journal = _journal_here(workshop, record, now)
+            phases_done = _phases_done(journal.entries())
             journal.write("resumed", host=workshop.local)
-            return run_operation(reduced, evolve(operation, requires=()), journal, done_phases=done)
+            return run_operation(reduced, evolve(operation, requires=()), journal, done_phases=phases_done)
 
     return Prepared(plan, run)
+
+
+def _phases_done(entries: Sequence[Mapping[str, object]]) -> frozenset[str]:
+    return frozenset(str(entry["name"]) for entry in entries if entry["event"] == "phase-done")
+
+
+def _refuse_if_finished(record: Record, now: PairState) -> None:
+    """Between the plan and the lock (an administrator may take long to say yes) another resume or abandon may have come first.
+
+    Raises:
+        RefusedError: it is not unfinished any more.
+    """
+    left = unfinished(now)
+    if left is None or left.id != record.id:
+        raise RefusedError(
+            f"the {record.operation} of {record.id} is not unfinished any more: it was resumed or abandoned meanwhile",
+            state="nothing was changed",
+            hint="xcat-ha status shows who is what; xcat-ha history what was done",
+        )
 
 
 def abandon(workshop: Workshop) -> Record:
@@ -130,7 +154,8 @@ def _planned_again(record: Record, given: PlanningInput) -> Operation:
         return plan_handover(given, pair.node(parameters["old"]), pair.node(parameters["new"]), verb=record.operation)
     if record.operation == "setup":
         primary, standby = pair.node(parameters["primary"]), pair.node(parameters["standby"])
-        return plan_setup(given, primary, standby, Path(pair.source).read_text(encoding="utf-8"))
+        config_text = Path(pair.source).read_text(encoding="utf-8")
+        return plan_setup(given, primary, standby, config_text, boot_id=parameters.get("boot", ""))
     if record.operation == "rejoin":
         return plan_rejoin(given, pair.node(parameters["primary"]), pair.node(parameters["returned"]), parameters.get("lost", ""))
     raise RefusedError(f"a {record.operation} needs no resume", hint=f"run xcat-ha {record.operation} again")

@@ -37,7 +37,8 @@ def prepare_setup(workshop: Workshop) -> Prepared:
     given = given_for(workshop, "setup", site, file_sets_of(workshop.pair, site), term_for_setup(state, primary))
     config_text = Path(workshop.pair.source).read_text(encoding="utf-8")
     requires = checks_before_setup(workshop.pair, workshop.drivers, primary, standby)
-    operation = evolve(plan_setup(given, primary, standby, config_text), requires=requires)
+    boot_id = state.nodes[primary.id].boot_id
+    operation = evolve(plan_setup(given, primary, standby, config_text, boot_id=boot_id), requires=requires)
     return prepared(workshop, operation, given, state, why_not=still_primary(primary))
 
 
