@@ -75,7 +75,7 @@ class ManagedPair:
         return self._workshop.observe()
 
     def has_nothing_of_the_role(self) -> str:
-        """``HOLDS`` if this node holds nothing of the role and none of it starts at boot, else ``FAILS: why`` or ``UNKNOWN: why``.
+        """``HOLDS: ID …`` if this node holds nothing of the role and none of it starts at boot, else ``FAILS: why`` or ``UNKNOWN: why``.
 
         Raises:
             RefusedError: this machine is none of the pair's nodes.
