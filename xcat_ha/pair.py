@@ -15,7 +15,7 @@ from typing import Self
 from xcat_ha.clock import Clock, SystemClock
 from xcat_ha.config import load_pair
 from xcat_ha.errors import RefusedError, UnreachableError
-from xcat_ha.execution import Observer, SilentObserver, judge, never
+from xcat_ha.execution import Observer, SilentObserver, never
 from xcat_ha.guard import Guard, decide_idle
 from xcat_ha.interfaces import Drivers, Runner
 from xcat_ha.journal import Record
@@ -23,13 +23,14 @@ from xcat_ha.local_node import local_node_id
 from xcat_ha.models import COMMANDS_LOCK, CONFIG_PATH, Node, Pair
 from xcat_ha.observation import PairState
 from xcat_ha.operations import Prepared, Result, Workshop, records
-from xcat_ha.planning.requirements import Finding, checks_of_pair, findings_of_state
+from xcat_ha.planning.requirements import Finding
 from xcat_ha.planning.turns import Turn
 from xcat_ha.planning.witness import WITNESS
 from xcat_ha.registry import load_drivers
 from xcat_ha.runners import LocalRunner, ReadOnlyRunner, RoutingRunner, SshRunner
 from xcat_ha.status import Status, report_status
 from xcat_ha.verbs.activation import prepare_activation
+from xcat_ha.verbs.checking import check_pair
 from xcat_ha.verbs.copying import prepare_sync, prepare_verify
 from xcat_ha.verbs.handover import prepare_handover
 from xcat_ha.verbs.rejoin import prepare_rejoin
@@ -88,13 +89,7 @@ class ManagedPair:
 
     def check(self) -> tuple[Finding, ...]:
         """Every question about the pair with its answer. Changes nothing."""
-        state = self._workshop.observe()
-        found = list(findings_of_state(self.pair, state))
-        primary = self.pair.node(state.primary) if state.primary is not None else None
-        questions = checks_of_pair(self.pair, self.drivers, primary)
-        answers = judge(self._workshop.runner, [check for _, check in questions])
-        found += [Finding(topic, check.question, answer, check.hint) for (topic, check), answer in zip(questions, answers, strict=True)]
-        return tuple(found)
+        return check_pair(self._workshop)
 
     def history(self) -> tuple[Record, ...]:
         """The newest operations recorded on both nodes, newest first.

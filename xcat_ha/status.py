@@ -12,9 +12,9 @@ from xcat_ha.journal import Outcome, Record
 from xcat_ha.models import Pair
 from xcat_ha.observation import NodeState, PairState, Role
 from xcat_ha.operations import records, unfinished
+from xcat_ha.planning.standing import GUARD_LATE_S
 from xcat_ha.term import NO_TERM
 
-_GUARD_LATE_S = 120.0
 _LATE_FACTOR = 3
 """A copy older than this many intervals is late."""
 
@@ -202,7 +202,7 @@ def _guard_problems(pair: Pair, state: PairState, node_state: NodeState) -> list
     guard, name = node_state.guard, node_state.node.id
     now = state.observed_at + (node_state.clock_offset_s or 0.0)
     # A guard that starts the role is busy with that for a while.
-    if guard is None or (now - guard.checked > _GUARD_LATE_S + pair.guard_interval_s and not _running(state)):
+    if guard is None or (now - guard.checked > GUARD_LATE_S + pair.guard_interval_s and not _running(state)):
         return [
             Problem(f"no guard watches over the role on {name}", f"systemctl status xcat-ha-guard on {name}; xcat-ha setup installs it")
         ]

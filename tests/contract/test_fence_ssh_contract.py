@@ -90,7 +90,8 @@ class TestFenceSsh(FenceContract):
         site = SimulatedSite()
         hosts = site.pair
         # Called by its path on a real node, the program is one of the host's simulated ones.
-        site.pair = evolve(hosts, nodes=tuple(evolve(node, bin_dir=DEFAULT_BIN_DIR) for node in hosts.nodes))
+        first, second = (evolve(node, bin_dir=DEFAULT_BIN_DIR) for node in hosts.nodes)
+        site.pair = evolve(hosts, nodes=(first, second))
         for host in site.simulated.hosts.values():
             host.handle("xcat-ha", lambda host, call: step_down(host, hosts, call))
         return site
