@@ -32,6 +32,7 @@ from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.steps import Plan, changes, reads
 from xcat_ha.term import StoredTerm
 from xcat_ha.verbs.basis import file_sets_of
+from xcat_ha.verbs.rejoin import with_files
 from xcat_ha.xcat.site import Site
 
 
@@ -66,7 +67,11 @@ def prepare_resume(workshop: Workshop) -> Prepared:
         with locked(reduced, record.operation, record.id, Reach(silent, silent)):
             refuse_if_moved(record, term, reduced.observe())
             journal.write("resumed", host=workshop.local)
-            return run_operation(reduced, evolve(operation, requires=()), journal, done_phases=done)
+            result = run_operation(reduced, evolve(operation, requires=()), journal, done_phases=done)
+        if record.operation != "rejoin":
+            return result
+        primary, returned = (workshop.pair.node(record.parameters[side]) for side in ("primary", "returned"))
+        return with_files(workshop, result, primary, returned)
 
     return Prepared(plan, run)
 
