@@ -19,6 +19,8 @@ from xcat_ha.term import NO_TERM, TERM_FILE, StoredTerm
 _SHOWN_JOURNALS = 50
 GUARD_FILE = f"{RUN_DIR}/guard.json"
 """What the guard last found; gone with a reboot."""
+SERVED_FILE = f"{RUN_DIR}/served"
+"""Names of the services that ran when the node took the role; gone with a reboot, as the role is."""
 
 _CAT = '[ -e "$1" ] || { echo none; exit 0; }; cat "$1"'
 
@@ -110,6 +112,8 @@ class NodeState:
     """As stored on the node; ``NO_TERM`` if none is, None if it is not known."""
     guard: GuardWord | None = None
     """None: no guard has spoken since the node booted, or it is not known."""
+    served: frozenset[str] | None = None
+    """Services that ran when the node took the role; None: it has none, or it is not known."""
 
     @property
     def reachable(self) -> bool:
@@ -203,6 +207,7 @@ def core_questions() -> tuple[Command, ...]:
         reads("sh", "-c", _JOURNALS, "sh", f"{STATE_DIR}/journal", str(_SHOWN_JOURNALS)),
         question_for_term(),
         reads("sh", "-c", _CAT, "sh", GUARD_FILE),
+        reads("sh", "-c", _CAT, "sh", SERVED_FILE),
     )
 
 
@@ -233,7 +238,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
     for part in parts:
         split.append(answers[: len(part)])
         del answers[: len(part)]
-    clock, lock, journals, term, guard = split[0]
+    clock, lock, journals, term, guard, served = split[0]
     return NodeState(
         node=node,
         trouble="" if clock.returncode is not None else clock.summary,
@@ -247,6 +252,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         journals=_journals(journals),
         term=term_of(term),
         guard=_guard(guard),
+        served=frozenset(served.stdout.split()) - {"none"} if served.ok else None,
     )
 
 

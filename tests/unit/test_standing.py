@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from attrs import evolve, field, frozen
 from tests.unit.test_core_status import NOW, primary, silent, standby
 from tests.unit.test_core_toys import MNA, MNB, ToyClock, toy_drivers, toy_pair
 from xcat_ha.interfaces import Drivers, OutputSink, Runner
-from xcat_ha.models import Node
+from xcat_ha.models import Node, Witness
 from xcat_ha.observation import GuardWord, LockState, NodeState, PairState
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.jobs import guard_daemon
@@ -126,6 +127,15 @@ def test_the_guard_s_service_is_looked_at(  # what systemd says is played
     assert judged.verdict is verdict
     assert says in judged.detail
     assert "xcat-ha setup" in check.hint
+
+
+def test_every_topic_is_documented() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs/json.rst").read_text(encoding="utf-8")
+    row = text.partition("* - ``topic``")[2].partition("* - ``question``")[0]
+    documented = set(re.findall(r"``([a-z]+)``", row))
+    pair = toy_pair(witness=Witness(file="/shared/term.json"))
+    workshop = Fixed(pair, with_systemd(), Asked("alive"), "mna", ToyClock(), state=at(primary(), standby()))
+    assert {finding.topic for finding in check_pair(workshop)} == documented
 
 
 # The lock
