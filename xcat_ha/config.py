@@ -27,10 +27,12 @@ from xcat_ha.models import (
     ServiceIdentity,
     Witness,
 )
+from xcat_ha.planning.witness import WITNESS
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*")
 _INTERFACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,14}")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _TAKEN_SETS = frozenset({"credentials", "install", "tftp", "hosts", "database", "files"})
 _DRIVER_SECTIONS = {
     "database": "sqlite-copy",
@@ -58,6 +60,7 @@ class _PairSection:
 @frozen
 class _WitnessSection:
     host: str = ""
+    user: str = "root"
     file: str = ""
     ssh_port: int = 22
 
@@ -216,13 +219,13 @@ class _Reader:
             sync_files_every_s=head.sync_files_every_s,
             max_loss_s=head.max_loss_s,
             guard_interval_s=head.guard_interval_s,
-            witness=self._witness(data),
+            witness=self._witness(data, nodes, identity),
             source=self._where,
             file_sets=self._own_sets(data),
             **choices,
         )
 
-    def _witness(self, data: Mapping[str, Any]) -> Witness:
+    def _witness(self, data: Mapping[str, Any], nodes: tuple[Node, Node], identity: ServiceIdentity) -> Witness:
         if "witness" not in data:
             return Witness()
         raw: _WitnessSection = self.section(data, "witness", _WitnessSection)
@@ -230,12 +233,24 @@ class _Reader:
             raise self.error("[witness]", "needs either host or file", 'for example file = "/shared/xcat-ha/term.json"')
         if raw.file and not _is_usable(raw.file):
             raise self.error("witness.file", f"{raw.file!r} is not a usable path", "an absolute path on storage that both nodes see")
+        if not _USER.fullmatch(raw.user):
+            raise self.error("witness.user", f"{raw.user!r} is not a user name", "who logs in there with xcat-ha's keys, for example root")
+        if not 0 < raw.ssh_port < 65536:
+            raise self.error("witness.ssh_port", f"{raw.ssh_port} is not a port", "normally 22")
         if raw.host:
-            try:
-                ipaddress.ip_address(raw.host)
-            except ValueError as error:
-                raise self.error("witness.host", f"{raw.host!r} is not an IP address", "the witness's own address") from error
-        return Witness(host=raw.host, file=raw.file, ssh_port=raw.ssh_port)
+            self._require_third(raw.host, nodes, identity)
+        return Witness(host=raw.host, file=raw.file, ssh_port=raw.ssh_port, user=raw.user)
+
+    def _require_third(self, host: str, nodes: tuple[Node, Node], identity: ServiceIdentity) -> None:
+        """A witness that is one of the two, or whoever has the role, proves nothing."""
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError as error:
+            raise self.error("witness.host", f"{host!r} is not an IP address", "the witness's own address") from error
+        taken = {ipaddress.ip_address(node.address): node.id for node in nodes}
+        taken |= {service.ip: "whoever has the role" for service in identity.addresses}
+        if address in taken or address.is_loopback:
+            raise self.error("witness.host", f"{host} is {taken.get(address, 'each node itself')}", "a witness is a third machine")
 
     def _nodes(self, data: Mapping[str, Any]) -> tuple[Node, Node]:
         table = data.get("nodes")
@@ -253,6 +268,8 @@ class _Reader:
 
     def _node(self, data: Mapping[str, Any], node_id: str) -> Node:
         key = f"nodes.{node_id}"
+        if node_id == WITNESS:
+            raise self.error(f"[{key}]", "is what the witness is called", "for example [nodes.mna]")
         if not _ID.fullmatch(node_id):
             raise self.error(f"[{key}]", "a node id is made of a-z, 0-9 and -", "for example [nodes.mna]")
         raw: _NodeSection = self.section(data, key, _NodeSection)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from xcat_ha._parallel import side_by_side
 from xcat_ha.errors import XcatHaError
 from xcat_ha.execution import never
 from xcat_ha.lock import holder_question
@@ -21,20 +22,21 @@ from xcat_ha.models import Node, Pair
 from xcat_ha.observation import GUARD_FILE, LockState, lock_of, lock_question, question_for_term, term_of
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.turns import Decision, Turn, contradiction, silence, while_idle, while_serving
-from xcat_ha.planning.witness import WITNESS, question_for_witness
+from xcat_ha.planning.witness import THE_WITNESS
 from xcat_ha.term import StoredTerm
 from xcat_ha.verbs.activation import prepare_activation
 from xcat_ha.verbs.resume import words_of_unfinished
 from xcat_ha.verbs.stepdown import step_down
+from xcat_ha.verbs.witness import ask_witness
 
 _CONSOLE = Path("/dev/console")
 _WORDS = {Turn.SERVE: "active", Turn.STANDBY: "standby", Turn.WAIT: "busy"}
 
 
-def witness_term(workshop: Workshop) -> StoredTerm | None:
-    """What the configured witness remembers; None if there is none, or it does not answer."""
-    found = question_for_witness(workshop.pair, workshop.local)
-    return None if found is None else term_of(workshop.runner.read_many(found.host, (found.command,))[0])
+def witness_term(workshop: Workshop) -> dict[str, StoredTerm | None]:
+    """The witness's name and the term it remembers, None if it does not answer; empty if none is configured."""
+    word = ask_witness(workshop)
+    return {} if word is None else {THE_WITNESS: word.term}
 
 
 def decide_idle(workshop: Workshop, node: Node) -> Decision:
@@ -101,9 +103,13 @@ class Guard:
 
     def _terms(self) -> dict[str, StoredTerm | None]:
         """The others' terms; None where nobody answers or it cannot be read."""
-        found = {self._other.id: term_of(self._workshop.runner.read_many(self._other.id, (question_for_term(),))[0])}
-        if question_for_witness(self._workshop.pair, self._workshop.local) is not None:
-            found[WITNESS] = witness_term(self._workshop)
+        found: dict[str, StoredTerm | None] = {self._other.id: None}
+
+        def ask_other() -> None:
+            found[self._other.id] = term_of(self._workshop.runner.read_many(self._other.id, (question_for_term(),))[0])
+
+        # Side by side: the silence of one must not make the other's answer late.
+        side_by_side([ask_other, lambda: found.update(witness_term(self._workshop))])
         return found
 
     def _decide(self) -> Decision:
@@ -118,7 +124,7 @@ class Guard:
             return Decision(Turn.STANDBY, f"the role is {here.term.holder or 'nobody'}'s, term {here.term.counter}")
         others = self._terms()
         if here.term is not None:
-            no = contradiction(me, here.term, others) or silence(me, self._other.id, others)
+            no = contradiction(me, here.term, others) or silence(me, here.term, self._other.id, others)
             if no is not None:
                 return no
         return decide_idle(self._workshop, self._node)

@@ -38,6 +38,7 @@ class Node:
         interface: network interface on which the service address is placed.
         bin_dir: directory on that node holding xcat-ha's programs and its ``python3`` (normally a venv's ``bin``).
         ssh_port: TCP port of the node's sshd.
+        user: whom ssh logs in as; always root on a management node.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Node:
     interface: str
     bin_dir: str = DEFAULT_BIN_DIR
     ssh_port: int = 22
+    user: str = "root"
 
     @property
     def python(self) -> str:
@@ -164,14 +166,16 @@ class Witness:
     """Somebody beside the two nodes who remembers the term. Neither is set: there is none.
 
     Attributes:
-        host: address of a third machine, where root may log in with xcat-ha's key; its host key is known under the id ``witness``.
-        file: absolute path of a file on storage that both nodes see.
+        host: address of a third machine, where ``user`` may log in with xcat-ha's keys; its host key is known under the id ``witness``.
+        file: absolute path of a file on storage that both nodes see, mounted on both.
         ssh_port: TCP port of the host's sshd.
+        user: who logs in at the host.
     """
 
     host: str = ""
     file: str = ""
     ssh_port: int = 22
+    user: str = "root"
 
 
 @frozen

@@ -19,6 +19,8 @@ from xcat_ha.term import NO_TERM, TERM_FILE, StoredTerm
 _SHOWN_JOURNALS = 50
 GUARD_FILE = f"{RUN_DIR}/guard.json"
 """What the guard last found; gone with a reboot."""
+SERVED_FILE = f"{RUN_DIR}/served"
+"""Names of the services that ran when the node took the role; gone with a reboot, as the role is."""
 
 _CAT = '[ -e "$1" ] || { echo none; exit 0; }; cat "$1"'
 
@@ -112,6 +114,8 @@ class NodeState:
     """None: no guard has spoken since the node booted, or it is not known."""
     boot_id: str = ""
     """The kernel's name for the node's present boot; empty if not known."""
+    served: frozenset[str] | None = None
+    """Services that ran when the node took the role; None: it has none, or it is not known."""
 
     @property
     def reachable(self) -> bool:
@@ -206,6 +210,7 @@ def core_questions() -> tuple[Command, ...]:
         question_for_term(),
         reads("sh", "-c", _CAT, "sh", GUARD_FILE),
         reads("cat", "/proc/sys/kernel/random/boot_id"),
+        reads("sh", "-c", _CAT, "sh", SERVED_FILE),
     )
 
 
@@ -236,7 +241,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
     for part in parts:
         split.append(answers[: len(part)])
         del answers[: len(part)]
-    clock, lock, journals, term, guard, boot_id = split[0]
+    clock, lock, journals, term, guard, boot_id, served = split[0]
     return NodeState(
         node=node,
         trouble="" if clock.returncode is not None else clock.summary,
@@ -251,6 +256,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         term=term_of(term),
         guard=_guard(guard),
         boot_id=boot_id.stdout.strip() if boot_id.ok else "",
+        served=frozenset(served.stdout.split()) - {"none"} if served.ok else None,
     )
 
 

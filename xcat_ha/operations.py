@@ -152,6 +152,15 @@ def _of_another_boot(lock: LockState, state: PairState) -> bool:
     return there is not None and bool(there.boot_id) and isinstance(held_in, str) and held_in != there.boot_id
 
 
+def running_words(state: PairState) -> str:
+    """The operation that runs now, in words; empty if none does."""
+    for record in records(state):
+        # A lock left by a node that is silent now tells nothing of the process that held it.
+        if record.outcome is None and record.host not in state.unreachable:
+            return f"{record.operation} by {record.user} on {record.host or 'another machine'} (process {record.pid})"
+    return ""
+
+
 def _last_time(text: str) -> float:
     entries = parse_lines(text)
     times = [entry["time"] for entry in entries if isinstance(entry.get("time"), int | float)]

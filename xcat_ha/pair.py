@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+from xcat_ha._parallel import side_by_side
 from xcat_ha.clock import Clock, SystemClock
 from xcat_ha.config import load_pair
 from xcat_ha.errors import RefusedError, UnreachableError
-from xcat_ha.execution import Observer, SilentObserver, judge, never
+from xcat_ha.execution import Observer, SilentObserver, never
 from xcat_ha.guard import Guard, decide_idle
 from xcat_ha.interfaces import Drivers, Runner
 from xcat_ha.journal import Record
@@ -23,13 +24,14 @@ from xcat_ha.local_node import local_node_id
 from xcat_ha.models import COMMANDS_LOCK, CONFIG_PATH, Node, Pair
 from xcat_ha.observation import PairState
 from xcat_ha.operations import Prepared, Result, Workshop, records
-from xcat_ha.planning.requirements import Finding, checks_of_pair, findings_of_state
+from xcat_ha.planning.requirements import Finding
 from xcat_ha.planning.turns import Turn
-from xcat_ha.planning.witness import WITNESS
+from xcat_ha.planning.witness import WitnessWord, witness_node
 from xcat_ha.registry import load_drivers
 from xcat_ha.runners import LocalRunner, ReadOnlyRunner, RoutingRunner, SshRunner
 from xcat_ha.status import Status, report_status
 from xcat_ha.verbs.activation import prepare_activation
+from xcat_ha.verbs.checking import check_pair
 from xcat_ha.verbs.copying import prepare_sync, prepare_verify
 from xcat_ha.verbs.handover import prepare_handover
 from xcat_ha.verbs.rejoin import prepare_rejoin
@@ -37,6 +39,7 @@ from xcat_ha.verbs.resume import abandon, prepare_resume
 from xcat_ha.verbs.setup import open_way, prepare_setup
 from xcat_ha.verbs.stepdown import has_nothing, step_down
 from xcat_ha.verbs.takeover import prepare_takeover
+from xcat_ha.verbs.witness import ask_witness
 
 
 class ManagedPair:
@@ -75,7 +78,7 @@ class ManagedPair:
         return self._workshop.observe()
 
     def has_nothing_of_the_role(self) -> str:
-        """``HOLDS`` if this node holds nothing of the role and none of it starts at boot, else ``FAILS: why`` or ``UNKNOWN: why``.
+        """``HOLDS: ID …`` if this node holds nothing of the role and none of it starts at boot, else ``FAILS: why`` or ``UNKNOWN: why``.
 
         Raises:
             RefusedError: this machine is none of the pair's nodes.
@@ -84,17 +87,15 @@ class ManagedPair:
 
     def status(self) -> Status:
         """Who is what, what would be lost now, what is wrong. Changes nothing; a silent node is reported, not an error."""
-        return report_status(self.pair, self._workshop.observe())
+        found: dict[str, WitnessWord | None] = {}
+        seen: list[PairState] = []
+        # Side by side: a witness that does not answer must not double the wait for a node that does not.
+        side_by_side([lambda: seen.append(self._workshop.observe()), lambda: found.update(word=ask_witness(self._workshop))])
+        return report_status(self.pair, seen[0], found["word"])
 
     def check(self) -> tuple[Finding, ...]:
         """Every question about the pair with its answer. Changes nothing."""
-        state = self._workshop.observe()
-        found = list(findings_of_state(self.pair, state))
-        primary = self.pair.node(state.primary) if state.primary is not None else None
-        questions = checks_of_pair(self.pair, self.drivers, primary)
-        answers = judge(self._workshop.runner, [check for _, check in questions])
-        found += [Finding(topic, check.question, answer, check.hint) for (topic, check), answer in zip(questions, answers, strict=True)]
-        return tuple(found)
+        return check_pair(self._workshop)
 
     def history(self) -> tuple[Record, ...]:
         """The newest operations recorded on both nodes, newest first.
@@ -195,7 +196,7 @@ class ManagedPair:
         return self.pair.node(self._workshop.local)
 
     def open_way(self, *, accepted: frozenset[str], ask: Callable[[str], bool]) -> None:
-        """Make ssh work both ways between this node and the other; see :func:`xcat_ha.verbs.setup.open_way`."""
+        """Make ssh work both ways between this node and the other, and to the witness; see :func:`xcat_ha.verbs.setup.open_way`."""
         open_way(self._workshop, accepted=accepted, ask=ask)
 
     def prepare_setup(self) -> Prepared:
@@ -241,8 +242,9 @@ def load(
     runners: dict[str, Runner] = {
         node.id: LocalRunner(COMMANDS_LOCK) if node.id == local else SshRunner(node, COMMANDS_LOCK) for node in pair.nodes
     }
-    if pair.witness.host:
-        runners[WITNESS] = SshRunner(Node(WITNESS, WITNESS, pair.witness.host, "", ssh_port=pair.witness.ssh_port))
+    witness = witness_node(pair)
+    if witness is not None:
+        runners[witness.id] = SshRunner(witness)
     runner: Runner = RoutingRunner(runners)
     workshop = Workshop(
         pair=pair,

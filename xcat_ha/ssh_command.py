@@ -37,7 +37,7 @@ def ssh_options(node: Node, *, connect_timeout_s: int = 10) -> tuple[str, ...]:
 
 def ssh_argv(node: Node) -> tuple[str, ...]:
     """``ssh`` with options and destination; the remote command, quoted by the caller, follows."""
-    return ("ssh", *ssh_options(node), f"root@{node.address}")
+    return ("ssh", *ssh_options(node), f"{node.user}@{node.address}")
 
 
 def rsh_words(node: Node) -> str:

@@ -11,10 +11,10 @@ from xcat_ha.interfaces import ROLE_SERVICES, ReplicaRole, Service
 from xcat_ha.journal import Outcome, Record
 from xcat_ha.models import Pair
 from xcat_ha.observation import NodeState, PairState, Role
-from xcat_ha.operations import records, unfinished
-from xcat_ha.term import NO_TERM
+from xcat_ha.operations import running_words, unfinished
+from xcat_ha.planning.witness import WitnessWord
+from xcat_ha.problems import Problem, identity_problems, not_yet_standby, problems_of_witness, silent, term_problems
 
-_GUARD_LATE_S = 120.0
 _LATE_FACTOR = 3
 """A copy older than this many intervals is late."""
 
@@ -53,15 +53,6 @@ class NodeReport:
 
 
 @frozen
-class Problem:
-    """Something that is not as it should be. ``unknown``: it could not be found out."""
-
-    what: str
-    hint: str
-    unknown: bool = False
-
-
-@frozen
 class Status:
     """A pair now.
 
@@ -74,6 +65,7 @@ class Status:
         would_lose_s: if the primary died now, what was written in about this many seconds would be lost; None: unknown.
         nodes: both nodes.
         problems: what is wrong, the worst first.
+        witness: what the witness says, in words; empty if none is configured.
     """
 
     pair: str
@@ -84,6 +76,7 @@ class Status:
     would_lose_s: float | None
     nodes: tuple[NodeReport, ...]
     problems: tuple[Problem, ...]
+    witness: str = ""
 
     @property
     def exit_code(self) -> ExitCode:
@@ -93,19 +86,20 @@ class Status:
         return ExitCode.UNKNOWN if self.problems else ExitCode.DONE
 
 
-def report_status(pair: Pair, state: PairState) -> Status:
-    """The status made of an observation."""
+def report_status(pair: Pair, state: PairState, witness: WitnessWord | None = None) -> Status:
+    """The status made of an observation. ``witness``: what it said; None if none is configured."""
     standby = _standby(pair, state)
     age_s = _copy_age_s(state, standby) if standby is not None else None
     return Status(
         pair=pair.name,
         primary=state.primary,
         preferred=pair.preferred,
-        unfinished=unfinished(state) if not _running(state) else None,
-        running=_running(state),
+        unfinished=unfinished(state) if not running_words(state) else None,
+        running=running_words(state),
         would_lose_s=age_s,
         nodes=tuple(_node_report(state, node_state) for node_state in state.nodes.values()),
-        problems=_problems(pair, state, standby, age_s),
+        problems=(*_problems(pair, state, standby, age_s), *problems_of_witness(state, witness)),
+        witness=witness.words if witness is not None else "",
     )
 
 
@@ -116,14 +110,6 @@ def _standby(pair: Pair, state: PairState) -> NodeState | None:
 def _copy_age_s(state: PairState, node_state: NodeState) -> float | None:
     last = node_state.replica.last_good
     return None if last is None or node_state.replica.role is ReplicaRole.SOURCE else max(state.observed_at - last, 0.0)
-
-
-def _running(state: PairState) -> str:
-    for record in records(state):
-        # A lock left by a node that is silent now tells nothing of the process that held it.
-        if record.outcome is None and record.host not in state.unreachable:
-            return f"{record.operation} by {record.user} on {record.host or 'another machine'} (process {record.pid})"
-    return ""
 
 
 def _node_report(state: PairState, node_state: NodeState) -> NodeReport:
@@ -156,97 +142,21 @@ def _service_words(node_state: NodeState, service: Service) -> str:
 def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: float | None) -> tuple[Problem, ...]:
     found: list[Problem] = []
     record = unfinished(state)
-    if record is not None and not _running(state):
+    if record is not None and not running_words(state):
         ended = "its program died" if record.outcome is Outcome.DIED else str(record.outcome or f"{record.host} does not answer")
         found.append(Problem(f"the {record.operation} of {record.id} is unfinished: {ended}", "xcat-ha resume, or xcat-ha abandon"))
-    found += [_silent(node_state) for node_state in state.nodes.values() if not node_state.reachable]
-    found += _identity_problems(pair, state)
-    found += _term_problems(pair, state)
+    found += [silent(node_state) for node_state in state.nodes.values() if not node_state.reachable]
+    found += identity_problems(pair, state)
+    found += term_problems(pair, state)
     for node_state in state.nodes.values():
         found += _node_problems(pair, state, node_state)
     if standby is not None and standby.reachable:
-        returned = _returned(state, standby)
+        returned = not_yet_standby(state, standby)
         if returned is not None:
             guard = f"the guard of {standby.node.id} stays passive"  # says the same, less well
             return (*(problem for problem in found if not problem.what.startswith(guard)), returned)
         found += _copy_problems(pair, standby, age_s)
     return tuple(found)
-
-
-def _term_problems(pair: Pair, state: PairState) -> list[Problem]:
-    """Whose turn it is, and what the guards say."""
-    found: list[Problem] = []
-    if state.conflict:
-        both = "; ".join(f"{node_id} says {node_state.term.words()}" for node_id, node_state in state.nodes.items() if node_state.term)
-        hint = "switch the wrong one off, then xcat-ha failover --confirm-down it on the right one"
-        found.append(Problem(f"the nodes disagree about whose turn it is, so both stay passive: {both}", hint))
-    for node_id, node_state in state.nodes.items():
-        if node_state.reachable and node_state.term is None:
-            found.append(Problem(f"the term stored on {node_id} cannot be read", "look at /var/lib/xcat-ha/term.json there", unknown=True))
-        found += _guard_problems(pair, state, node_state)
-    primary = state.nodes.get(state.primary or "")
-    if primary is not None and primary.term is not None and not state.conflict:
-        highest = state.term
-        if highest is None:
-            found.append(Problem("no term is stored: nobody knows whose turn it is after a reboot", f"xcat-ha setup on {primary.node.id}"))
-        elif highest.holder != primary.node.id and unfinished(state) is None:
-            what = f"{primary.node.id} has the service address, but by term {highest.counter} the role is {highest.holder}'s"
-            found.append(Problem(what, f"its guard steps down within seconds; else xcat-ha step-down on {primary.node.id}"))
-    return found
-
-
-def _guard_problems(pair: Pair, state: PairState, node_state: NodeState) -> list[Problem]:
-    """A guard that waits for an administrator, or none at all."""
-    if not node_state.reachable or node_state.term in {None, NO_TERM}:
-        return []
-    guard, name = node_state.guard, node_state.node.id
-    now = state.observed_at + (node_state.clock_offset_s or 0.0)
-    # A guard that starts the role is busy with that for a while.
-    if guard is None or (now - guard.checked > _GUARD_LATE_S + pair.guard_interval_s and not _running(state)):
-        return [
-            Problem(f"no guard watches over the role on {name}", f"systemctl status xcat-ha-guard on {name}; xcat-ha setup installs it")
-        ]
-    # What it said before it learned of the term stored here now is out of date.
-    follows = node_state.term is not None and state.primary not in {None, name} and node_state.term.holder == state.primary
-    if guard.state == "passive" and not follows:
-        return [Problem(f"the guard of {name} stays passive: {guard.why}", guard.hint or "xcat-ha status again in a few seconds")]
-    return []
-
-
-def _returned(state: PairState, standby: NodeState) -> Problem | None:
-    """A node that is no standby of the primary yet: an old primary, or one that was away while the role moved."""
-    primary = state.nodes[state.primary or ""]
-    ours, theirs = primary.term, standby.term
-    if ours is None or theirs is None or ours.counter == 0 or ours[:2] == theirs[:2] or unfinished(state) is not None:
-        return None
-    if theirs.counter > ours.counter:
-        return None
-    what = f"{standby.node.id} is no standby yet: it has term {theirs.words()}, {primary.node.id} has {ours.words()}; it takes no copies"
-    return Problem(what, "xcat-ha rejoin makes it the standby; what only it has is counted, named and saved first")
-
-
-def _silent(node_state: NodeState) -> Problem:
-    return Problem(
-        f"{node_state.node.id} does not answer: {node_state.trouble}",
-        f"is it up? ssh as root to {node_state.node.address} must work with xcat-ha's key; silence does not prove that it is down",
-        unknown=True,
-    )
-
-
-def _identity_problems(pair: Pair, state: PairState) -> list[Problem]:
-    addresses = ", ".join(str(address.ip) for address in pair.identity.addresses)
-    if len(state.holders) > 1:
-        return [
-            Problem(f"BOTH nodes have a service address ({addresses})", "stop xcatd on the wrong one at once and take the address off it")
-        ]
-    if not state.holders and not state.unreachable:
-        return [
-            Problem(
-                f"no node has the service address ({addresses}): nobody is primary",
-                "an unfinished operation is resumed; after a reboot the guard of the node that had it starts it, or says why not",
-            )
-        ]
-    return []
 
 
 def _node_problems(pair: Pair, state: PairState, node_state: NodeState) -> list[Problem]:
@@ -265,7 +175,27 @@ def _node_problems(pair: Pair, state: PairState, node_state: NodeState) -> list[
     offset = node_state.clock_offset_s
     if offset is not None and abs(offset) > pair.max_clock_skew_s:
         found.append(Problem(f"the clock of {node.id} is {offset:+.1f} s off against this machine", "let chrony or ntpd keep the time"))
-    return found + _unknown_problems(node_state) + (_schedule_problems(node_state) if node.id == state.primary else [])
+    found += _unknown_problems(node_state)
+    if node.id == state.primary:
+        found += _schedule_problems(node_state)
+        found += _serving_problems(node_state) if node_state.role is Role.PRIMARY else []
+    return found
+
+
+def _serving_problems(node_state: NodeState) -> list[Problem]:
+    """What ran when the node took the role, and does not any more."""
+    found, name = [], node_state.node.id
+    for service in (service for service in ROLE_SERVICES if service in (node_state.served or ())):
+        units = " ".join(unit.unit for unit in node_state.services.services.get(service, ()) if unit.unit) or service
+        running = node_state.services.running(service)
+        if running is False:
+            what = f"{service} is stopped on {name}, the primary, and ran when it took the role"
+            hint = f"look at systemctl status {units} on {name} and start it; if it is not wanted any more, xcat-ha setup notes that"
+            found.append(Problem(what, hint))
+        elif running is None:
+            what = f"it is not known whether {service} runs on {name}, the primary"
+            found.append(Problem(what, f"look at systemctl status {units} on {name}", unknown=True))
+    return found
 
 
 def _unknown_problems(node_state: NodeState) -> list[Problem]:

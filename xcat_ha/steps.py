@@ -198,7 +198,12 @@ class SaysVerdict:
     """Rule: the last line of stdout is ``HOLDS``, ``FAILS`` or ``UNKNOWN``, optionally followed by ``: reason``.
 
     For probes that are programs of xcat-ha or of a driver, run on the node. Anything else is UNKNOWN.
+
+    Attributes:
+        names: if not empty, HOLDS counts only if its reason begins with this word: the answer has to say whom it is about.
     """
+
+    names: str = ""
 
     def judge(self, answers: Sequence[Completed]) -> Judgement:
         """The verdict on the answers of the probes."""
@@ -208,9 +213,12 @@ class SaysVerdict:
             return Judgement(Verdict.UNKNOWN, answer.summary)
         word, _, reason = lines[-1].partition(":")
         try:
-            return Judgement(Verdict(word.strip().lower()), reason.strip())
+            verdict = Verdict(word.strip().lower())
         except ValueError:
             return Judgement(Verdict.UNKNOWN, f"not a verdict: {lines[-1][:200]!r}")
+        if verdict is Verdict.HOLDS and self.names and reason.split()[:1] != [self.names]:
+            return Judgement(Verdict.UNKNOWN, f"the answer is not about {self.names}: {lines[-1][:200]!r}")
+        return Judgement(verdict, reason.strip())
 
 
 Rule: TypeAlias = ExitStatus | Prints | Matches | SamePrinted | SaysVerdict

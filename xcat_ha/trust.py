@@ -92,11 +92,7 @@ def offered_host_keys(node: Node) -> tuple[HostKey, ...]:
 
 def is_known(node: Node) -> bool:
     """Whether this machine's xcat-ha has a host key under the node's id."""
-    try:
-        lines = Path(KNOWN_HOSTS).read_text(encoding="ascii").splitlines()
-    except OSError:
-        return False
-    return any(line.startswith(f"{node.id} ") for line in lines)
+    return bool(known_lines(node))
 
 
 def confirm_host_keys(node: Node, accepted: frozenset[str], ask: Callable[[str], bool]) -> None:
@@ -127,7 +123,7 @@ def confirm_host_keys(node: Node, accepted: frozenset[str], ask: Callable[[str],
 
 
 def open_way(node: Node, public_key: str) -> None:
-    """Make root's login to the node work with xcat-ha's key, using whatever way in root has now (a key, or a password typed to ssh).
+    """Make the login to the node work with xcat-ha's key, using whatever way in its user has now (a key, or a password typed to ssh).
 
     Raises:
         RefusedError: there is no way in.
@@ -137,16 +133,16 @@ def open_way(node: Node, public_key: str) -> None:
     argv = (
         "ssh",
         *("-o", "StrictHostKeyChecking=yes", "-o", f"HostKeyAlias={node.id}", "-o", f"UserKnownHostsFile={KNOWN_HOSTS}"),
-        *("-o", "ConnectTimeout=10", "-p", str(node.ssh_port), f"root@{node.address}"),
+        *("-o", "ConnectTimeout=10", "-p", str(node.ssh_port), f"{node.user}@{node.address}"),
         f"sh -c {shlex.quote(_AUTHORISE)}",
     )
     # stderr and the terminal stay the administrator's: OpenSSH asks there for a password or a passphrase.
     done = subprocess.run(argv, input=f"{public_key}\n", text=True, stdout=subprocess.DEVNULL, timeout=300, check=False)
     if done.returncode != 0 or run(*ssh_argv(node), "true", timeout_s=40).returncode != 0:
         raise RefusedError(
-            f"root cannot log in to {node.id} ({node.address}) by ssh",
+            f"{node.user} cannot log in to {node.id} ({node.address}) by ssh",
             state="nothing was changed there",
-            hint=f"let root log in once (ssh-copy-id root@{node.address}), or add the line of {IDENTITY_FILE}.pub to its authorized_keys",
+            hint=f"let {node.user} log in once (ssh-copy-id {node.user}@{node.address}), or add {IDENTITY_FILE}.pub to its authorized_keys",
         )
 
 
@@ -172,13 +168,7 @@ def steps_to_trust_back(here: Node, there: Node, host_keys: tuple[tuple[str, str
             done_when=_check(f"{there.id} has a key for xcat-ha", there, reads("test", "-s", f"{IDENTITY_FILE}.pub")),
             commands=(changes("sh", "-c", keygen, "sh", IDENTITY_FILE),),
         ),
-        Step(
-            name="know-host-keys",
-            why=f"{there.id} must recognise {here.id}, whatever address it has.",
-            host=there.id,
-            done_when=_check(f"{there.id} knows {here.id}'s host keys", there, reads("sh", "-c", _KNOWS, "sh", KNOWN_HOSTS, stdin=lines)),
-            commands=(changes("sh", "-c", _KNOW, "sh", KNOWN_HOSTS, here.id, stdin=lines),),
-        ),
+        step_to_know(there, here, lines),
     )
 
 
@@ -187,12 +177,32 @@ def question_for_public_key() -> Command:
     return reads("cat", f"{IDENTITY_FILE}.pub")
 
 
-def step_to_authorise(node: Node, public_key: str, of: Node) -> Step:
-    """Let ``of``'s key log in to ``node`` as root."""
+def known_lines(node: Node) -> str:
+    """What this machine's xcat-ha knows of the node's host keys: lines of a known_hosts file, all under its id."""
+    try:
+        lines = Path(KNOWN_HOSTS).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return ""
+    return "".join(f"{line}\n" for line in lines if line.startswith(f"{node.id} "))
+
+
+def step_to_know(there: Node, node: Node, lines: str) -> Step:
+    """Tell ``there`` the host keys of ``node``: lines of a known_hosts file, all under its id."""
+    return Step(
+        name="know-host-keys",
+        why=f"{there.id} must recognise {node.id}, whatever address it has.",
+        host=there.id,
+        done_when=_check(f"{there.id} knows {node.id}'s host keys", there, reads("sh", "-c", _KNOWS, "sh", KNOWN_HOSTS, stdin=lines)),
+        commands=(changes("sh", "-c", _KNOW, "sh", KNOWN_HOSTS, node.id, stdin=lines),),
+    )
+
+
+def step_to_authorise(node: Node, public_key: str, of: Node, *, why: str = "") -> Step:
+    """Let ``of``'s key log in to ``node``."""
     line = f"{public_key}\n"
     return Step(
         name="authorise-key",
-        why=f"{of.id} copies to {node.id} and hands over to it.",
+        why=why or f"{of.id} copies to {node.id} and hands over to it.",
         host=node.id,
         done_when=_check(f"{of.id}'s key may log in to {node.id}", node, reads("sh", "-c", _IS_AUTHORISED, "sh", stdin=line)),
         commands=(changes("sh", "-c", _AUTHORISE, "sh", stdin=line),),

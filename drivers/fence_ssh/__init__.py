@@ -25,8 +25,11 @@ class FenceSsh(Fence):
 
     def interpret(self, node: Node, answers: Sequence[Completed]) -> PowerState:
         """Fenced only if the node itself says that it holds nothing."""
-        del node
-        judged = SaysVerdict().judge(answers) if answers[0].returncode is not None else Judgement(Verdict.UNKNOWN, answers[0].summary)
+        judged = (
+            SaysVerdict(names=node.id).judge(answers)
+            if answers[0].returncode is not None
+            else Judgement(Verdict.UNKNOWN, answers[0].summary)
+        )
         known = {Verdict.HOLDS: True, Verdict.FAILS: False, Verdict.UNKNOWN: None}
         return PowerState(fenced=known[judged.verdict], detail=judged.detail)
 
@@ -50,7 +53,7 @@ class FenceSsh(Fence):
         return Check(
             question=f"{node.id} holds nothing of the role and starts nothing of it at boot",
             probes=(Probe(node.id, self._verify(node)),),
-            rule=SaysVerdict(),
+            rule=SaysVerdict(names=node.id),
             hint=f"switch {node.id} off, then: xcat-ha failover --confirm-down {node.id}",
         )
 

@@ -15,7 +15,10 @@ UNIT_DIR = "/etc/systemd/system"
 _PLAIN = re.compile(r"[A-Za-z0-9/._=:@+-]+")
 
 _KEPT = """\
-[ "$(sha256sum < "$1" 2>/dev/null | cut -d " " -f 1)" = "$3" ] && systemctl is-enabled -q "$2" && systemctl is-active -q "$2"
+[ -e "$1" ] || { echo "$1 is not there"; exit 1; }
+[ "$(sha256sum < "$1" 2>/dev/null | cut -d " " -f 1)" = "$3" ] || { echo "$1 is not as setup writes it"; exit 1; }
+systemctl is-enabled -q "$2" || { echo "it would not start at boot"; exit 1; }
+systemctl is-active -q "$2" || { echo "it does not run"; exit 1; }
 """
 _KEEP = """\
 umask 022
@@ -65,8 +68,8 @@ def step_to_keep(node: Node, daemon: Daemon) -> Step:
         done_when=Check(
             question=f"{unit} is installed, enabled and running on {node.id}",
             probes=(Probe(node.id, reads("sh", "-c", _KEPT, "sh", path, unit, digest)),),
-            rule=ExitStatus(holds=(0,), fails=(1, 3, 4)),
-            hint=f"look at systemctl status {unit} on {node.id}",
+            rule=ExitStatus(),
+            hint=f"look at systemctl status {unit} on {node.id}; xcat-ha setup installs, enables and starts it",
         ),
         commands=(changes("sh", "-c", _KEEP, "sh", path, unit, stdin=text),),
         settle_s=10.0,

@@ -102,6 +102,7 @@ class Lab:
         for node in self.nodes.values():
             node.reset()
             node.files.cut.unlink(missing_ok=True)
+            node.files.apart.unlink(missing_ok=True)
         self.boot()
 
     def down(self) -> None:
@@ -137,6 +138,18 @@ class Lab:
         """Undo cut()."""
         self.node(node_id).files.cut.unlink(missing_ok=True)
         self.network.plug(node_id)
+
+    def part(self) -> None:
+        """The nodes do not reach each other any more, over reboots too, until join(); each still reaches the observer."""
+        for node in self.nodes.values():
+            node.files.apart.touch()
+            self.network.isolate(node.id, on=True)
+
+    def join(self) -> None:
+        """Undo part()."""
+        for node in self.nodes.values():
+            node.files.apart.unlink(missing_ok=True)
+            self.network.isolate(node.id, on=False)
 
     def delay(self, node_id: str, delay_ms: float, loss_pct: float = 0.0) -> None:
         """Make the node's cable slow and lossy, each way; LabError if the node is off.

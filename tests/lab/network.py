@@ -48,8 +48,8 @@ class Network:
             self._observer_ip("address", "add", address, "dev", _BRIDGE, *nodad)
         self._observer_ip("link", "set", _BRIDGE, "up")
 
-    def attach(self, spec: NodeSpec, *, cut: bool) -> None:
-        """Give a node a fresh namespace and a cable; ``cut``: the cable is not plugged in."""
+    def attach(self, spec: NodeSpec, *, cut: bool, apart: bool = False) -> None:
+        """Give a node a fresh namespace and a cable; ``cut``: it is not plugged in; ``apart``: see :meth:`isolate`."""
         self.detach(spec.id)
         namespace, port = self.node_ns(spec.id), self._port(spec.id)
         with self._names():
@@ -57,6 +57,7 @@ class Network:
         inside = ["name", INTERFACE, "address", spec.mac, "netns", namespace]
         self._observer_ip("link", "add", port, "type", "veth", "peer", *inside)
         self._observer_ip("link", "set", port, "master", _BRIDGE)
+        self.isolate(spec.id, on=apart)
         if not cut:
             self.plug(spec.id)
 
@@ -81,6 +82,11 @@ class Network:
     def plug(self, node: str) -> None:
         """The node's interface gets its carrier back; nothing happens if the node is off."""
         self._observer_ip("link", "set", self._port(node), "up", check=False)
+
+    def isolate(self, node: str, *, on: bool) -> None:
+        """Isolated nodes do not reach each other, but the observer; nothing happens if the node is off."""
+        word = "on" if on else "off"
+        self._observer_ip("link", "set", self._port(node), "type", "bridge_slave", "isolated", word, check=False)
 
     def insert_relay(self, node: str) -> tuple[str, str]:
         """Take the node's cable out of the bridge, for somebody who relays between two ports.

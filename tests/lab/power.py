@@ -50,7 +50,7 @@ def supply(text: str) -> int:
     status = _REBOOT
     # A reboot is a fresh start for everything but the disk: addresses added by hand are gone.
     while status == _REBOOT and files.on.exists():
-        network.attach(spec, cut=files.cut.exists())
+        network.attach(spec, cut=files.cut.exists(), apart=files.apart.exists())
         argv = _node_argv(spec, network, disk, cgroups, files)
         status = subprocess.run(argv, check=False).returncode
         network.detach(spec.id)

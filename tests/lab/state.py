@@ -71,6 +71,11 @@ class NodeFiles:
         return self.directory / "cut"
 
     @property
+    def apart(self) -> Path:
+        """Exists while the node cannot reach the other nodes, only the observer."""
+        return self.directory / "apart"
+
+    @property
     def log(self) -> Path:
         """What the supervisor and the node's process 1 print."""
         return self.directory / "console.log"

@@ -164,3 +164,12 @@ def test_a_lie_while_the_network_is_cut_and_then_the_heal(site: Lab, mna: Node, 
     query = "SELECT count(*) FROM nodelist WHERE node = 'only-here'"
     assert mna.run(("sqlite3", "-readonly", f"{saved}/nodelist.sqlite", query)).stdout.strip() == "1"
     assert xcat_ha(mnb, "failback", "--yes").returncode == DONE
+
+
+def test_a_console_server_that_stopped_is_missed(mna: Node, mnb: Node) -> None:
+    """It ran when mna took the role; nobody else would notice that consoles are not logged any more."""
+    assert healthy(mna), status_of(mna)
+    mna.run(("systemctl", "stop", "conserver-server"))
+    assert "PROBLEM: console is stopped on mna, the primary" in status_of(mnb)
+    mna.run(("systemctl", "start", "conserver-server"))
+    assert healthy(mnb), status_of(mnb)

@@ -36,7 +36,7 @@ RULES = st.one_of(
     st.builds(Prints, TEXT),
     st.builds(Matches, TEXT, st.booleans()),
     st.just(SamePrinted()),
-    st.just(SaysVerdict()),
+    st.builds(SaysVerdict, names=TEXT),
 )
 COMMANDS = st.builds(
     Command,

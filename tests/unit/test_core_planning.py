@@ -72,7 +72,8 @@ serve
 | mnb:generate-console mnb:start-console | mnb:await-tftp
 settle
   mna:disable-xcatd mna:disable-dhcp mna:disable-dns mna:disable-console mna:disable-tftp \
-| mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp | mnb:start-jobs | mnb:prove-writable
+| mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp | mnb:start-jobs | mnb:prove-writable \
+| mnb:note-services
 """
 
 
@@ -210,7 +211,7 @@ own-addresses
   mna:begin-tenure
 nothing-at-boot
   mna:disable-xcatd mna:disable-dhcp mna:disable-dns mna:disable-console mna:disable-tftp \
-| mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp
+| mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp | mna:note-services
 serve-again
 first-copy
   mnb:save-divergence mnb:seed | mnb:sync-credentials | mnb:sync-hosts

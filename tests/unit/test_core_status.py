@@ -27,9 +27,11 @@ from xcat_ha.models import Node
 from xcat_ha.observation import GuardWord, JournalText, LockState, NodeState, PairState, Role
 from xcat_ha.operations import refuse_if_unfinished
 from xcat_ha.planning.requirements import findings_of_state
+from xcat_ha.planning.witness import WitnessWord
+from xcat_ha.problems import Problem
 from xcat_ha.status import Status, report_status
 from xcat_ha.steps import Verdict
-from xcat_ha.term import StoredTerm
+from xcat_ha.term import NO_TERM, StoredTerm
 
 NOW = 1_700_000_000.0
 PAIR = toy_pair()
@@ -110,6 +112,7 @@ def copy(**facts: Any) -> NodeState:
     return standby(replica=evolve(ReplicaState(ReplicaRole.COPY, healthy=True, last_good=NOW - 60, detail="a copy"), **facts))
 
 
+SERVED = frozenset({"dhcp", "dns", "console", "tftp"})
 D, F, U = ExitCode.DONE, ExitCode.FAILED, ExitCode.UNKNOWN
 P, S, H, Q = Role.PRIMARY, Role.STANDBY, Role.PARTIAL, Role.UNKNOWN
 
@@ -136,6 +139,33 @@ TABLE: dict[str, tuple[NodeState, NodeState, tuple[Role, Role], str | None, Exit
         "mna",
         F,
         ("mna has the service address but no xcatd",),
+    ),
+    "nobody serves consoles any more": (
+        units(primary(served=SERVED), Service.XCATD, Service.DHCP, Service.DNS, Service.TFTP),
+        standby(),
+        (P, S),
+        "mna",
+        F,
+        ("console is stopped on mna, the primary, and ran when it took the role",),
+    ),
+    "dhcp and boot files are not served any more": (
+        units(primary(served=SERVED), Service.XCATD, Service.CONSOLE, Service.DNS),
+        standby(),
+        (P, S),
+        "mna",
+        F,
+        ("dhcp is stopped on mna", "tftp is stopped on mna"),
+    ),
+    "what never ran is not missed": (units(primary(served=frozenset()), Service.XCATD), standby(), (P, S), "mna", D, ()),
+    "what ran is not known": (units(primary(served=None), Service.XCATD), standby(), (P, S), "mna", D, ()),
+    "the standby once served": (primary(), standby(served=SERVED), (P, S), "mna", D, ()),
+    "whether consoles are served is not known": (
+        units(primary(served=SERVED), *ROLE_SERVICES, unknown=(Service.CONSOLE,)),
+        standby(),
+        (P, S),
+        "mna",
+        U,
+        ("?whether console would start by itself when mna boots", "?whether console runs on mna, the primary"),
     ),
     "xcatd on both": (
         primary(),
@@ -255,6 +285,55 @@ def test_what_an_observation_means(case: str) -> None:
         assert problem.startswith("?") is words.startswith("?")
     assert status.exit_code is code
     assert all(problem.hint for problem in status.problems)
+
+
+def test_one_of_two_console_servers_is_enough_and_a_disinstalled_one_is_missed_too() -> None:
+    served = services(*ROLE_SERVICES)
+    both = (UnitState("conserver.service", running=False, enabled=False), UnitState("goconserver.service", running=True, enabled=False))
+
+    def problems(console: tuple[UnitState, ...]) -> tuple[Problem, ...]:
+        states = evolve(served, services={**served.services, Service.CONSOLE: console})
+        return status_of(primary(services=states, served=SERVED), standby()).problems
+
+    assert problems(both) == ()
+    (problem,) = problems(tuple(evolve(unit, running=False) for unit in both))
+    assert "systemctl status conserver.service goconserver.service on mna" in problem.hint
+    (gone,) = problems(())
+    assert gone.what.startswith("console is stopped")
+
+
+A1, B2 = StoredTerm(1, "mna"), StoredTerm(2, "mnb")
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "says", "hint"),
+    [
+        (None, ExitCode.DONE, "", ""),
+        (WitnessWord(A1), ExitCode.DONE, "", ""),
+        (
+            WitnessWord(None, "unreachable: no route"),
+            ExitCode.UNKNOWN,
+            "?the witness does not answer: unreachable: no route",
+            "bring it back",
+        ),
+        (WitnessWord(NO_TERM), ExitCode.FAILED, "the witness remembers no term, the nodes term 1 of mna: it lags", "xcat-ha setup"),
+        (WitnessWord(B2), ExitCode.FAILED, "the witness remembers term 2 of mnb, the nodes term 1 of mna", "may have moved to mnb"),
+        (WitnessWord(StoredTerm(1, "mnb")), ExitCode.FAILED, "the witness remembers term 1 of mnb", "may have moved to mnb"),
+    ],
+)
+def test_a_witness_that_cannot_help_is_a_problem(word: WitnessWord | None, code: ExitCode, says: str, hint: str) -> None:
+    status = report_status(PAIR, PairState({"mna": primary(), "mnb": standby()}, NOW), word)
+    assert status.exit_code is code
+    shown = [f"{'?' if problem.unknown else ''}{problem.what} ({problem.hint})" for problem in status.problems]
+    assert len(shown) == bool(says)
+    assert all(says in problem and hint in problem for problem in shown)
+    assert bool(status.witness) is (word is not None)
+
+
+def test_before_there_is_a_pair_the_witness_has_nothing_to_say() -> None:
+    state = PairState({"mna": primary(term=NO_TERM), "mnb": standby(term=NO_TERM)}, NOW)
+    problems = report_status(PAIR, state, WitnessWord(None, "silent")).problems
+    assert not [problem for problem in problems if "witness" in problem.what]
 
 
 def test_a_standby_without_a_copy_is_not_healthy() -> None:

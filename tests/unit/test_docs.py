@@ -17,15 +17,16 @@ import pytest
 import xcat_ha
 import xcat_ha.cli.app
 from tests.lab.product import PAIR_TOML
-from xcat_ha import config, registry
+from xcat_ha import config, registry, testing
 from xcat_ha.cli.verb import XcatHa
 from xcat_ha.errors import ExitCode
 from xcat_ha.journal import Record
 from xcat_ha.models import FileSet, IdentityMode
 from xcat_ha.operations import Result
 from xcat_ha.planning.requirements import Finding
+from xcat_ha.problems import Problem
 from xcat_ha.registry import INTERFACES, DriverInfo
-from xcat_ha.status import NodeReport, Problem, Status
+from xcat_ha.status import NodeReport, Status
 from xcat_ha.steps import Command, Plan, Step
 from xcat_ha.xcat.file_sets import standard_file_sets
 
@@ -80,6 +81,11 @@ def test_every_verb_and_option_is_documented() -> None:
             assert option in text, f"{verb} {option}"
 
 
+def test_every_contract_is_in_the_table_for_driver_authors() -> None:
+    rows = set(re.findall(r"^   \* - ``(\w+Contract)``$", _text(DOCS / "drivers.rst"), re.MULTILINE))
+    assert rows == {name for name in testing.__all__ if name.endswith("Contract")} - {"DriverContract"}
+
+
 def test_exit_codes() -> None:
     text = _text(DOCS / "cli.rst")
     table = re.findall(r"^   \* - (\d)\n     - ``(\w+)``$", text, re.MULTILINE)
@@ -105,6 +111,7 @@ def _first_cells(section: str) -> list[str]:
         ("``[pair]``", config._PairSection),
         ("``[nodes.ID]``", config._NodeSection),
         ("``[service]``", config._ServiceSection),
+        ("``[witness]``", config._WitnessSection),
         ("``[files.own.NAME]``", config._SetSection),
     ],
 )
@@ -121,7 +128,7 @@ def _in_words(attribute: attrs.Attribute[object]) -> str:
         return "(required)"
     if hasattr(attribute.default, "factory"):  # a list that starts empty
         return "none"
-    return str(attribute.default).lower()
+    return str(attribute.default).lower() or "none"
 
 
 def test_the_drivers_their_tables_and_options() -> None:

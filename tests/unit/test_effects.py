@@ -454,3 +454,16 @@ def test_as_a_program_it_honours_its_root_and_starts_without_our_dependencies(tm
     )
     assert usage.returncode == 2
     assert SaysVerdict().judge([Completed((), usage.returncode, usage.stdout, usage.stderr)]).verdict is U
+
+
+def test_a_proof_that_has_to_name_somebody_does() -> None:
+    """What any program might print is no proof about a node."""
+
+    def said(text: str) -> Verdict:
+        return SaysVerdict(names="mna").judge([Completed((), 0, text)]).verdict
+
+    assert said("HOLDS: mna holds nothing of the role\n") is Verdict.HOLDS
+    for other in ("HOLDS", "HOLDS: ", "HOLDS: mnb holds nothing of the role", "HOLDS: mnax holds nothing of the role"):
+        assert said(other) is Verdict.UNKNOWN
+    assert said("FAILS: it has a service address") is Verdict.FAILS
+    assert said("UNKNOWN: not all of it could be read") is Verdict.UNKNOWN

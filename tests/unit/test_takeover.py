@@ -41,7 +41,8 @@ start-xcatd
 serve
   mnb:generate-dns mnb:start-dns | mnb:generate-dhcp mnb:generate-dhcp-nodes mnb:start-dhcp | mnb:generate-console mnb:start-console | mnb:await-tftp
 settle
-  mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp | mnb:start-jobs | mnb:prove-writable
+  mnb:disable-xcatd mnb:disable-dhcp mnb:disable-dns mnb:disable-console mnb:disable-tftp | mnb:start-jobs | mnb:prove-writable \
+| mnb:note-services
 """  # noqa: E501 - one line a stage
 
 

@@ -10,6 +10,7 @@ import pytest
 from attrs import evolve
 
 from tests.unit.test_testing_toy_fence import TestToyFence as ToyFence
+from tests.unit.test_testing_toy_fence import TestToyHandFence as ToyHandFence
 from tests.unit.test_testing_toy_files import TestToyFiles as ToyFiles
 from tests.unit.test_testing_toy_identity import TestToyIdentity as ToyIdentity
 from tests.unit.test_testing_toy_images import TestToyImages as ToyImages
@@ -21,7 +22,7 @@ from xcat_ha.errors import XcatHaError
 from xcat_ha.models import IdentityMode
 from xcat_ha.testing import SimulatedSite
 
-FENCE, FILES, IDENTITY, IMAGES = ToyFence, ToyFiles, ToyIdentity, ToyImages
+FENCE, HAND, FILES, IDENTITY, IMAGES = ToyFence, ToyHandFence, ToyFiles, ToyIdentity, ToyImages
 REPLICATION, SCHEDULE, SERVICES = ToyReplication, ToySchedule, ToyServices
 
 Case = tuple[type[Any], str, str, dict[str, Any]]
@@ -137,6 +138,18 @@ CASES: tuple[Case, ...] = (
     case(FENCE, "switch-does-nothing", "whoever_is_fenced_is_powerless"),
     case(FENCE, "needs-an-answer", "a_silent_node_is_fenced_or_the_steps_fail"),
     case(FENCE, "fences-itself", "whoever_fences_keeps_running"),
+    case(FENCE, "silence-is-fenced", "an_order_followed_by_silence_is_no_proof"),
+    case(FENCE, "remembers-the-order", "a_node_that_is_switched_on_again_is_not_taken_for_powerless"),
+    # a fence that only a person can work
+    case(HAND, "leaves-it-out-of-the-plan", "there_is_something_to_do", deed="fence"),
+    case(HAND, "takes-it-for-done", "there_is_something_to_do", deed="fence"),
+    case(HAND, "does-something", "a_second_run_changes_nothing", deed="fence"),
+    case(HAND, "does-something", "it_ends_the_same_when_its_caller_dies_in_the_middle", deed="fence"),
+    case(HAND, "takes-it-for-done", "it_ends_the_same_when_a_node_loses_power_in_the_middle", deed="fence"),
+    case(HAND, "tells-secret", "no_secret_is_in_a_command", deed="fence"),
+    case(HAND, "takes-it-for-done", "whoever_is_fenced_is_powerless"),
+    case(HAND, "takes-it-for-done", "whoever_fences_keeps_running"),
+    case(HAND, "takes-it-for-done", "a_node_that_holds_the_role_is_not_fenced"),
     # images
     case(IMAGES, "sees-holes-everywhere", "complete_images_lack_nothing"),
     case(IMAGES, "sees-no-holes", "a_missing_file_is_named"),

@@ -52,6 +52,12 @@ IDLE: list[tuple[NodeState, NodeState, StoredTerm | None, Turn, str]] = [
     (booted(A1), there(A1), None, Turn.TAKE, "names mna"),
     (booted(A1), silent(MNB), None, Turn.PASSIVE, "silence proves nothing"),
     (booted(A1), silent(MNB), A1, Turn.TAKE, "the witness names mna"),
+    (booted(A3), silent(MNB), A3, Turn.TAKE, "the witness names mna"),
+    (booted(A3), silent(MNB), A1, Turn.PASSIVE, "the witness remembers only term 1"),  # it may have missed another's too
+    (booted(A3), silent(MNB), B2, Turn.PASSIVE, "the witness remembers only term 2 of mnb"),
+    (booted(A3), silent(MNB), B3, Turn.PASSIVE, "conflict"),
+    (booted(A1), silent(MNB), NO_TERM, Turn.PASSIVE, "the witness remembers no term"),
+    (booted(A1), there(A1), NO_TERM, Turn.TAKE, "names mna"),
     (booted(A1), silent(MNB), B2, Turn.PASSIVE, "above ours"),
     (booted(A1), there(A1), B2, Turn.PASSIVE, "above ours"),
     (booted(A1), there(B2), None, Turn.PASSIVE, "above ours"),
@@ -72,14 +78,22 @@ IDLE: list[tuple[NodeState, NodeState, StoredTerm | None, Turn, str]] = [
 
 @pytest.mark.parametrize(("here", "other", "witness", "turn", "says"), IDLE)
 def test_a_node_without_the_role(here: NodeState, other: NodeState, witness: StoredTerm | None, turn: Turn, says: str) -> None:
-    decision = while_idle("mna", PairState({"mna": here, "mnb": other}, 0.0), witness, unfinished="")
+    decision = while_idle("mna", PairState({"mna": here, "mnb": other}, 0.0), {"the witness": witness}, unfinished="")
     assert decision.turn is turn, decision
     assert says in decision.why
     assert decision.hint or turn is not Turn.PASSIVE, "a passive guard says what to do"
 
 
+def test_who_was_silent_is_said() -> None:
+    """Without a witness none is mentioned."""
+    state = PairState({"mna": booted(A1), "mnb": silent(MNB)}, 0.0)
+    assert while_idle("mna", state, {}, unfinished="").why == "mnb does not answer, and silence proves nothing"
+    both = while_idle("mna", state, {"the witness": None}, unfinished="").why
+    assert both == "mnb does not answer, nor does the witness, and silence proves nothing"
+
+
 def test_an_unfinished_operation_is_resumed_not_guessed() -> None:
-    decision = while_idle("mna", PairState({"mna": booted(A1), "mnb": there(A1)}, 0.0), None, unfinished="the failover of x")
+    decision = while_idle("mna", PairState({"mna": booted(A1), "mnb": there(A1)}, 0.0), {}, unfinished="the failover of x")
     assert decision.turn is Turn.PASSIVE
     assert "xcat-ha resume" in decision.hint
 
@@ -90,5 +104,5 @@ def test_never_do_both_take_it() -> None:
     for first in terms:
         for second in terms:
             state = PairState({"mna": standby(MNA, term=first, replica=own), "mnb": standby(MNB, term=second, replica=own)}, 0.0)
-            turns = [while_idle(node_id, state, None, unfinished="").turn for node_id in ("mna", "mnb")]
+            turns = [while_idle(node_id, state, {}, unfinished="").turn for node_id in ("mna", "mnb")]
             assert turns.count(Turn.TAKE) <= 1, (first, second)

@@ -15,18 +15,23 @@ if TYPE_CHECKING:
 
 
 _WAY = "First the two nodes get ssh keys of xcat-ha's own (/etc/xcat-ha/ssh), and root may log in with them both ways."
+_WITNESS_WAY = "Both keys may also log in at the witness ({user}@{host})."
 
 
 @XcatHa.subcommand("setup")
 class SetupVerb(ChangingVerb):
     """Make the two nodes a pair. Run it on the management node that serves now.
 
-    The other node's host keys are shown and asked about (or given with --trust-host-key); root must be able to log in there once,
-    by key or by a password typed to ssh.
+    The other node's host keys, and those of a witness host, are shown and asked about (or given with --trust-host-key); root must be able
+    to log in there once, by key or by a password typed to ssh.
     """
 
     trusted = cli.SwitchAttr(
-        "--trust-host-key", str, list=True, argname="FINGERPRINT", help="SHA256:… of the other node's host key; may be given more than once"
+        "--trust-host-key",
+        str,
+        list=True,
+        argname="FINGERPRINT",
+        help="SHA256:… of a host key of the other node (or the witness); may be given more than once",
     )
 
     def main(self) -> int:
@@ -34,7 +39,9 @@ class SetupVerb(ChangingVerb):
 
         def prepare(pair: ManagedPair) -> Prepared:
             if not self.dry_run:
-                self.confirm((_WAY,))
+                witness = pair.pair.witness
+                ways = (_WAY, _WITNESS_WAY.format(user=witness.user, host=witness.host)) if witness.host else (_WAY,)
+                self.confirm(ways)
                 pair.open_way(accepted=frozenset(self.trusted), ask=ask)
             return pair.prepare_setup()
 

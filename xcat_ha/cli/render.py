@@ -79,6 +79,8 @@ def show_status(status: Status) -> None:
     for node in status.nodes:
         if node.term or node.guard:
             say(f"{node.id}: term {node.term}" + (f"; guard {node.guard}" if node.guard else ""))
+    if status.witness:
+        say(f"witness: {status.witness}")
     for node in status.nodes:
         if node.id != status.primary:
             for name, age_s in sorted(node.file_sets.items()):

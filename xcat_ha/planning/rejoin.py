@@ -12,7 +12,6 @@ from xcat_ha.models import Node
 from xcat_ha.observation import PairState
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.stepdown import phase_to_stop
-from xcat_ha.planning.sync import file_lanes
 from xcat_ha.planning.terms import received, step_to_store
 from xcat_ha.steps import Phase, in_order, side_by_side
 
@@ -60,7 +59,7 @@ def plan_rejoin(given: PlanningInput, primary: Node, returned: Node, lost: str) 
     return Operation(
         name="rejoin",
         summary=(
-            f"{returned.id} becomes the standby of {primary.id}; its database and files are replaced.",
+            f"{returned.id} becomes the standby of {primary.id}; its database is replaced, and then its files, as xcat-ha sync files does.",
             f"What only {returned.id} has: {lost}.",
             f"Its database is first saved, as a verified copy that can be restored, on {returned.id} itself.",
         ),
@@ -86,6 +85,6 @@ def _accept_term(given: PlanningInput, primary: Node, returned: Node, _state: Pa
 
 
 def _seed(given: PlanningInput, primary: Node, returned: Node, _state: PairState) -> Phase:
+    """Not the files: an old primary may have many that the new one lacks, and the delete guard's refusal must not cost it the copy."""
     database = received(given.drivers.replication.steps_to_seed(primary, returned), returned, primary, given.term)
-    lanes = (database, *file_lanes(given, primary, returned, given.file_sets))
-    return Phase(name="seed", why=f"{returned.id} gets everything {primary.id} has.", stages=(side_by_side(*lanes),))
+    return Phase(name="seed", why=f"{returned.id} gets {primary.id}'s database.", stages=(side_by_side(database),))

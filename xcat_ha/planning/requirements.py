@@ -10,6 +10,7 @@ from attrs import frozen
 from xcat_ha.interfaces import ROLE_SERVICES, Drivers, ReplicaRole
 from xcat_ha.models import Engine, Node, Pair
 from xcat_ha.observation import NodeState, PairState
+from xcat_ha.planning.witness import checks_of_reach, checks_that_it_answers
 from xcat_ha.ssh_command import ssh_argv
 from xcat_ha.steps import Check, ExitStatus, Judgement, Matches, Probe, SamePrinted, SaysVerdict, Verdict, reads
 from xcat_ha.xcat.commands import TABDUMP
@@ -70,7 +71,7 @@ def checks_of_pair(pair: Pair, drivers: Drivers, primary: Node | None) -> tuple[
         found += [("disk", _room(pair, node)), ("database", engine_fits(pair, drivers, node))]
     if primary is not None and drivers.replication.engines == {Engine.SQLITE}:
         found.append(("database", no_service_nodes(pair, primary)))
-    return tuple(found)
+    return (*found, *(("witness", check) for check in checks_of_reach(pair)))
 
 
 def _same_on_both(pair: Pair, question: str, argv: tuple[str, ...], hint: str) -> Check:
@@ -231,7 +232,7 @@ def checks_before_setup(pair: Pair, drivers: Drivers, primary: Node, standby: No
     found = [version, _same_tool(pair), engine_fits(pair, drivers, primary), engine_fits(pair, drivers, standby), _room(pair, standby)]
     if drivers.replication.engines == {Engine.SQLITE}:
         found.append(no_service_nodes(pair, primary))
-    return tuple(found)
+    return (*found, *checks_of_reach(pair))
 
 
 def checks_before_handover(pair: Pair, drivers: Drivers, old: Node, new: Node) -> tuple[Check, ...]:
@@ -240,4 +241,5 @@ def checks_before_handover(pair: Pair, drivers: Drivers, old: Node, new: Node) -
     version = _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", _XCAT_VERSION), "install the same xCAT on both")
     room = _room(pair, new)
     engines = tuple(engine_fits(pair, drivers, node) for node in (old, new))
-    return (*both_ways, version, _same_tool(pair), *engines, xcatd_is_stopped(new), room)
+    witness = checks_that_it_answers(pair, new)
+    return (*both_ways, version, _same_tool(pair), *engines, xcatd_is_stopped(new), room, *witness)

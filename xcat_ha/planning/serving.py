@@ -14,6 +14,7 @@ from xcat_ha.planning.xcat_steps import (
     step_to_await_tftp,
     step_to_await_xcatd,
     step_to_begin_tenure,
+    step_to_note_services,
     step_to_prove_writable,
 )
 from xcat_ha.steps import Phase, Stage, in_order, side_by_side
@@ -80,5 +81,12 @@ def _settle(given: PlanningInput, reachable: tuple[Node, ...], new: Node, state:
     return Phase(
         name="settle",
         why="Nothing of the role may start by itself at boot; copies flow the other way from now on; a record proves the database.",
-        stages=(side_by_side(*disable, schedule, (step_to_prove_writable(given, new),)),),
+        stages=(
+            side_by_side(
+                *disable,
+                schedule,
+                (step_to_prove_writable(given, new),),
+                (step_to_note_services(new, state.nodes[new.id].services),),
+            ),
+        ),
     )

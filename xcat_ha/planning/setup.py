@@ -13,8 +13,8 @@ from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.serving import stages_to_serve
 from xcat_ha.planning.sync import file_lanes
 from xcat_ha.planning.terms import received, step_to_store
-from xcat_ha.planning.witness import steps_to_inform
-from xcat_ha.planning.xcat_steps import step_to_begin_tenure
+from xcat_ha.planning.witness import steps_to_inform, steps_to_see
+from xcat_ha.planning.xcat_steps import step_to_begin_tenure, step_to_note_services
 from xcat_ha.steps import Check, ExitStatus, Phase, Prints, Probe, Step, Steps, changes, reads, side_by_side
 
 NODE_ID_FILE = "/etc/xcat-ha/node"
@@ -77,8 +77,8 @@ def _know_each_other(given: PlanningInput, primary: Node, standby: Node, config_
         )
         for node in (primary, standby)
     )
-    informed = side_by_side(steps_to_inform(given.pair, primary, given.term))
-    return Phase(name="know-each-other", why="Verbs work the same from either node.", stages=(side_by_side(*lanes), informed))
+    witness = (*steps_to_inform(given.pair, primary, given.term, create=True), *steps_to_see(given.pair, standby, given.term))
+    return Phase(name="know-each-other", why="Verbs work the same from either node.", stages=(side_by_side(*lanes), side_by_side(witness)))
 
 
 def _standby_off(given: PlanningInput, standby: Node, state: PairState) -> Phase:
@@ -110,7 +110,9 @@ def _own_addresses(given: PlanningInput, primary: Node, standby: Node, _state: P
 def _nothing_at_boot(given: PlanningInput, primary: Node, standby: Node, state: PairState) -> Phase:
     services = given.drivers.services
     lanes = tuple(services.steps_to_disable(node, ROLE_SERVICES, state.nodes[node.id].services) for node in (primary, standby))
-    return Phase(name="nothing-at-boot", why="A machine that boots holds only its own name and address.", stages=(side_by_side(*lanes),))
+    note = (step_to_note_services(primary, state.nodes[primary.id].services),)
+    why = "A machine that boots holds only its own name and address."
+    return Phase(name="nothing-at-boot", why=why, stages=(side_by_side(*lanes, note),))
 
 
 def _serve_again(given: PlanningInput, primary: Node, boot_id: str, state: PairState) -> Phase:

@@ -16,7 +16,7 @@ from xcat_ha.observation import PairState
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.serving import phases_to_serve
 from xcat_ha.planning.terms import step_to_store
-from xcat_ha.planning.witness import steps_to_inform
+from xcat_ha.planning.witness import checks_that_it_answers, steps_to_inform
 from xcat_ha.steps import Check, Phase, Probe, SaysVerdict, in_order, reads, side_by_side
 from xcat_ha.term import StoredTerm
 from xcat_ha.xcat.services import xcatd_is_stopped
@@ -54,7 +54,11 @@ def plan_takeover(given: PlanningInput, old: Node, new: Node, *, confirmed: bool
             PhasePlanner("promote", partial(_promote, given, new), needs_observation=False),
             *phases_to_serve(given, new, (new,)),
         ),
-        requires=(*(checks_of_silence(given, old, new) if confirmed else ()), xcatd_is_stopped(new)),
+        requires=(
+            *(checks_of_silence(given, old, new) if confirmed else ()),
+            xcatd_is_stopped(new),
+            *checks_that_it_answers(given.pair, new),
+        ),
         must_finish=True,
         parameters={
             "old": old.id,

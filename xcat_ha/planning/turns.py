@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from attrs import frozen
@@ -57,7 +58,7 @@ def while_serving(me: str, own: StoredTerm | None, others: dict[str, StoredTerm 
 
 
 def while_idle(  # noqa: PLR0911 - a table in prose: one return a row
-    me: str, state: PairState, witness: StoredTerm | None, *, unfinished: str
+    me: str, state: PairState, witness: Mapping[str, StoredTerm | None], *, unfinished: str
 ) -> Decision:
     """A node without the role: does it take it by itself?
 
@@ -67,7 +68,7 @@ def while_idle(  # noqa: PLR0911 - a table in prose: one return a row
     Args:
         me: id of this node.
         state: both nodes as observed.
-        witness: the witness's term; None if there is none or it does not answer.
+        witness: the witness's name and term (None if it does not answer); empty if none is configured.
         unfinished: words on an operation that stopped in the middle; empty if there is none.
     """
     here = state.nodes[me]
@@ -101,18 +102,25 @@ def contradiction(me: str, own: StoredTerm, others: dict[str, StoredTerm | None]
     return None
 
 
-def silence(me: str, peer: str, others: dict[str, StoredTerm | None]) -> Decision | None:
-    """Passive, because nobody's answer names this node; None if somebody answers."""
-    if any(term is not None and (name == peer or term.holder == me) for name, term in others.items()):
+def silence(me: str, own: StoredTerm, peer: str, others: dict[str, StoredTerm | None]) -> Decision | None:
+    """Passive, because nobody's answer names this node; None if somebody answers.
+
+    The peer's answer counts whatever it is; a witness has to remember this very term: one that lags behind may have missed another's.
+    """
+    if others[peer] is not None or any(term is not None and term[:2] == own[:2] for term in others.values()):
         return None
     hint = f"when {peer} is surely down: xcat-ha activate --confirm-down {peer} on {me}; when it comes up, nothing is to be done"
-    return Decision(Turn.PASSIVE, f"{peer} does not answer, and silence proves nothing", hint)
+    why = f"{peer} does not answer"
+    for name, term in others.items():
+        if name != peer:
+            why += f", nor does {name}" if term is None else f", {name} {_remembers(term)}"
+    return Decision(Turn.PASSIVE, f"{why}, and silence proves nothing", hint)
 
 
-def _asked(me: str, own: StoredTerm, there: NodeState, witness: StoredTerm | None) -> Decision:
+def _asked(me: str, own: StoredTerm, there: NodeState, witness: Mapping[str, StoredTerm | None]) -> Decision:
     """What the others' terms say to a node whose own term names it."""
     peer = there.node.id
-    others = {peer: there.term if there.reachable else None, "the witness": witness}
+    others = {peer: there.term if there.reachable else None, **witness}
     no = contradiction(me, own, others)
     if no is not None:
         return no
@@ -124,8 +132,12 @@ def _asked(me: str, own: StoredTerm, there: NodeState, witness: StoredTerm | Non
         if there.term.holder == me:
             return Decision(Turn.TAKE, f"{peer} answers and names {me} in term {there.term.counter}")
         return Decision(Turn.TAKE, f"{peer} answers with a lower term ({there.term.counter}) and holds nothing of the role")
-    no = silence(me, peer, others)
-    return no or Decision(Turn.TAKE, f"the witness names {me} in term {witness.counter if witness else 0}")
+    no = silence(me, own, peer, others)
+    return no or Decision(Turn.TAKE, f"the witness names {me} in term {own.counter}")
+
+
+def _remembers(term: StoredTerm) -> str:
+    return f"remembers only term {_words(term)}" if term.counter else "remembers no term"
 
 
 def _words(term: StoredTerm | None) -> str:

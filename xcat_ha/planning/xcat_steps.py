@@ -6,8 +6,9 @@ Exit status 0 of an xCAT command means nothing (facts: xCAT section 0), so every
 
 from __future__ import annotations
 
-from xcat_ha.interfaces import Service, ServiceStates
+from xcat_ha.interfaces import ROLE_SERVICES, Service, ServiceStates
 from xcat_ha.models import RUN_DIR, Node, ServiceIdentity
+from xcat_ha.observation import SERVED_FILE
 from xcat_ha.planning.operation import PlanningInput
 from xcat_ha.steps import Check, Prints, Probe, SaysVerdict, Step, Steps, changes, reads
 from xcat_ha.xcat.commands import MAKECONSERVERCF, MAKEDHCP, MAKEDNS, MAKEGOCONS
@@ -40,6 +41,23 @@ def step_to_begin_tenure(given: PlanningInput, node: Node) -> Step:
             rule=Prints(given.operation_id),
         ),
         commands=(changes("sh", "-c", script, "sh", TENURE, given.operation_id),),
+    )
+
+
+def step_to_note_services(node: Node, states: ServiceStates) -> Step:
+    """Remember until the next boot what ran when the node took the role: what stops later is missed. On xcatd all depends anyway."""
+    served = " ".join(service for service in ROLE_SERVICES if service is not Service.XCATD and states.running(service)) or "none"
+    script = 'mkdir -p -m 755 "${1%/*}" && printf "%s\\n" "$2" > "$1.new" && mv "$1.new" "$1"'
+    return Step(
+        name="note-services",
+        why="What this node serves now, status misses when it stops.",
+        host=node.id,
+        done_when=Check(
+            question=f"{node.id} has noted what it serves ({served})",
+            probes=(Probe(node.id, reads("sh", "-c", 'cat "$1" 2>/dev/null || :', "sh", SERVED_FILE)),),
+            rule=Prints(served),
+        ),
+        commands=(changes("sh", "-c", script, "sh", SERVED_FILE, served),),
     )
 
 

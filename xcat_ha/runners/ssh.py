@@ -48,7 +48,7 @@ class SshRunner(Runner):
 
     def _argv(self, *options: str) -> tuple[str, ...]:
         common = ssh_options(self._node, connect_timeout_s=_CONNECT_TIMEOUT_S)
-        return ("ssh", *common, "-o", f"ControlPath={self._socket}", *options, f"root@{self._node.address}")
+        return ("ssh", *common, "-o", f"ControlPath={self._socket}", *options, f"{self._node.user}@{self._node.address}")
 
     def _connect(self) -> Completed | None:
         """Open the master connection once; None when it is there, else what went wrong.

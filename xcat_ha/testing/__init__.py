@@ -34,7 +34,7 @@ for _name in _CONTRACTS:
     pytest.register_assert_rewrite(f"{__name__}.{_name}_contract")
 
 from xcat_ha.testing.driver_contract import Deed, DriverContract  # noqa: E402 - pytest has to be told before they are imported
-from xcat_ha.testing.fence_contract import FenceContract  # noqa: E402
+from xcat_ha.testing.fence_contract import FenceContract, HandFenceContract  # noqa: E402
 from xcat_ha.testing.files_contract import FileSyncerContract  # noqa: E402
 from xcat_ha.testing.host import Answer, Call, Handler, SimulatedHost  # noqa: E402
 from xcat_ha.testing.identity_contract import IdentityContract  # noqa: E402
@@ -58,6 +58,7 @@ __all__ = [
     "Entry",
     "FenceContract",
     "FileSyncerContract",
+    "HandFenceContract",
     "Handler",
     "IdentityContract",
     "ImagesContract",

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from functools import partial
 
-from xcat_ha.errors import RefusedError, UnknownStateError, UnreachableError
+from attrs import evolve
+
+from xcat_ha.errors import RefusedError, UnknownStateError, UnreachableError, XcatHaError
 from xcat_ha.interfaces import ReplicaRole
 from xcat_ha.journal import new_operation_id
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState, Role
-from xcat_ha.operations import BOTH, Prepared, Workshop, prepared
+from xcat_ha.operations import BOTH, Prepared, Result, Workshop, prepared
 from xcat_ha.planning import PlanningInput
 from xcat_ha.planning.rejoin import divergence, plan_rejoin
+from xcat_ha.planning.sync import plan_sync
 from xcat_ha.verbs.basis import file_sets_of
+from xcat_ha.verbs.copying import FILES, prepare_sync
 from xcat_ha.verbs.terms import term_of_primary
 from xcat_ha.xcat.site import interpret_site, site_question
 
 
 def prepare_rejoin(workshop: Workshop) -> Prepared:
-    """The node without the role becomes the standby of the primary, whatever it was.
+    """The node without the role becomes the standby of the primary, whatever it was; then its files are brought in step.
+
+    The files are an operation of their own: should one set be refused, the node is a standby with a good copy all the same.
 
     Raises:
         RefusedError: it is in step already, or holds something of the role.
@@ -48,7 +54,34 @@ def prepare_rejoin(workshop: Workshop) -> Prepared:
     operation_id = new_operation_id("rejoin", workshop.clock)
     given = PlanningInput(workshop.pair, workshop.drivers, site, file_sets_of(workshop.pair, site), operation_id, term)
     operation = plan_rejoin(given, primary, returned, lost)
-    return prepared(workshop, operation, given, state, why_not=partial(_why_not_rejoin, primary, returned), reach=BOTH)
+    first = prepared(workshop, operation, given, state, why_not=partial(_why_not_rejoin, primary, returned), reach=BOTH)
+    files = plan_sync(given, primary, returned, database=False).preview(state)
+    plan = evolve(first.plan, phases=(*first.plan.phases, *files.phases))
+    return Prepared(plan, lambda: with_files(workshop, first.run(), primary, returned))
+
+
+def with_files(workshop: Workshop, first: Result, primary: Node, returned: Node) -> Result:
+    """Bring the files of a node that has just rejoined in step; what came of both.
+
+    Raises:
+        XcatHaError: of the sync, saying that the rest is done.
+    """
+    try:
+        second = prepare_sync(workshop, (FILES,)).run()
+    except XcatHaError as error:
+        raise type(error)(
+            f"{returned.id} is the standby of {primary.id} again, but not all of its files are in step: {error.what}",
+            where=error.where,
+            state=f"its database is a copy of {primary.id}'s; nothing is unfinished; of the files: {error.state or 'see xcat-ha status'}",
+            hint=f"{error.hint}; then xcat-ha sync files",
+        ) from error
+    return evolve(
+        first,
+        seconds=first.seconds + second.seconds,
+        phases=(*first.phases, *second.phases),
+        changed=first.changed or second.changed,
+        notes=(*first.notes, *second.notes),
+    )
 
 
 def _why_not_rejoin(primary: Node, returned: Node, now: PairState) -> str:

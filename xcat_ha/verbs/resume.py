@@ -33,6 +33,7 @@ from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.steps import Plan, changes, reads
 from xcat_ha.term import StoredTerm
 from xcat_ha.verbs.basis import file_sets_of
+from xcat_ha.verbs.rejoin import with_files
 from xcat_ha.xcat.site import Site
 
 
@@ -71,7 +72,11 @@ def prepare_resume(workshop: Workshop) -> Prepared:
             journal = _journal_here(workshop, record, now)
             phases_done = _phases_done(journal.entries())
             journal.write("resumed", host=workshop.local)
-            return run_operation(reduced, evolve(operation, requires=()), journal, done_phases=phases_done)
+            result = run_operation(reduced, evolve(operation, requires=()), journal, done_phases=phases_done)
+        if record.operation != "rejoin":
+            return result
+        primary, returned = (workshop.pair.node(record.parameters[side]) for side in ("primary", "returned"))
+        return with_files(workshop, result, primary, returned)
 
     return Prepared(plan, run)
 

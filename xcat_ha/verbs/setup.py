@@ -16,6 +16,7 @@ from xcat_ha.planning.requirements import checks_before_setup
 from xcat_ha.planning.setup import plan_setup
 from xcat_ha.verbs.basis import file_sets_of, given_for, online_site, still_primary
 from xcat_ha.verbs.terms import refuse_conflict, term_for_setup
+from xcat_ha.verbs.witness import open_way_to_witness
 from xcat_ha.xcat.site import Site
 
 
@@ -55,11 +56,11 @@ def _require_master(pair: Pair, site: Site) -> None:
 
 
 def open_way(workshop: Workshop, *, accepted: frozenset[str], ask: Callable[[str], bool]) -> None:
-    """Make ssh work both ways between this node and the other, with xcat-ha's own keys.
+    """Make ssh work both ways between this node and the other, and from both to the witness, with xcat-ha's own keys.
 
     Args:
         workshop: what it works with.
-        accepted: fingerprints (``SHA256:…``) of the other node's host keys that the administrator vouches for.
+        accepted: fingerprints (``SHA256:…``) of the other node's and the witness's host keys that the administrator vouches for.
         ask: shows host keys and asks whether they are right.
 
     Raises:
@@ -78,3 +79,4 @@ def open_way(workshop: Workshop, *, accepted: frozenset[str], ask: Callable[[str
     if not theirs.ok:
         raise UnknownStateError(f"the key of {there.id} cannot be read: {theirs.summary}", hint="run setup again")
     execute_steps((trust.step_to_authorise(here, theirs.stdout.strip(), there),), workshop.runner)
+    open_way_to_witness(workshop, here, there, accepted=accepted, ask=ask)

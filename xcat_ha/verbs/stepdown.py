@@ -25,7 +25,7 @@ def step_down(workshop: Workshop, node: Node, why: str) -> Result:
 
 
 def has_nothing(workshop: Workshop, node: Node) -> str:
-    """``HOLDS``, ``FAILS: why`` or ``UNKNOWN: why``: ``node`` holds nothing of the role, and none of it starts at boot."""
+    """``HOLDS: ID …``, ``FAILS: why`` or ``UNKNOWN: why``: ``node`` holds nothing of the role, and none of it starts at boot."""
     here = observe_node(node, workshop.drivers, workshop.runner, workshop.clock.now())
     holds_none = here.holding.holds_none()
     running = {str(service): here.services.running(service) for service in ROLE_SERVICES}
@@ -37,4 +37,4 @@ def has_nothing(workshop: Workshop, node: Node) -> str:
         if found:
             return f"FAILS: {', '.join(found)} {words}"
     known = holds_none is not None and None not in {*running.values(), *enabled.values()}
-    return "HOLDS" if known else "UNKNOWN: not all of it could be read"
+    return f"HOLDS: {node.id} holds nothing of the role" if known else "UNKNOWN: not all of it could be read"
