@@ -256,7 +256,7 @@ class _Reader:
         if not _ID.fullmatch(node_id):
             raise self.error(f"[{key}]", "a node id is made of a-z, 0-9 and -", "for example [nodes.mna]")
         raw: _NodeSection = self.section(data, key, _NodeSection)
-        if not _is_hostname(raw.name):
+        if not is_hostname(raw.name):
             raise self.error(f"{key}.name", f"{raw.name!r} is not a hostname", "the node's own hostname, as in its /etc/hostname")
         if not _INTERFACE.fullmatch(raw.interface):
             raise self.error(f"{key}.interface", f"{raw.interface!r} is not an interface name", "for example eth0, no alias such as eth0:1")
@@ -274,7 +274,7 @@ class _Reader:
 
     def _identity(self, data: Mapping[str, Any], nodes: tuple[Node, Node]) -> ServiceIdentity:
         raw: _ServiceSection = self.section(data, "service", _ServiceSection)
-        if not _is_hostname(raw.hostname):
+        if not is_hostname(raw.hostname):
             raise self.error("service.hostname", f"{raw.hostname!r} is not a hostname", "the name by which the cluster knows the MN")
         for node in nodes:
             if raw.hostname.lower() == node.name.lower():
@@ -365,7 +365,7 @@ _STRINGS = "a list of strings"
 _WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def _is_hostname(text: str) -> bool:
+def is_hostname(text: str) -> bool:
     """A hostname; not an address, which looks like one made of numbers."""
     return _HOSTNAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
 
