@@ -95,18 +95,26 @@ def load_pair(path: str | Path = CONFIG_PATH) -> Pair:
     Raises:
         ConfigError: it cannot be read, is not TOML, or a key is missing, unknown, of the wrong type or means nothing.
     """
+    return parse_pair(read_text(path), str(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a configuration file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     where = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot be read: {error.strerror}",
             where=where,
-            hint="write it (docs/configuration has an example), or name another with --config",
+            hint="write it (xcat-ha init proposes one), or name another with --config",
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text", where=where, hint="save it as UTF-8") from error
-    return parse_pair(text, where)
 
 
 def parse_pair(text: str, where: str = CONFIG_PATH) -> Pair:
@@ -359,6 +367,13 @@ class _Reader:
             keep_lines=tuple(raw.keep_lines),
             numeric_ids=raw.numeric_ids,
         )
+
+
+def tables_of(data: Mapping[str, Any]) -> tuple[tuple[str, type], ...]:
+    """The tables whose keys are xcat-ha's own, with the attrs class that has their names and defaults; ``data``: a configuration."""
+    nodes = tuple((f"nodes.{name}", _NodeSection) for name in data.get("nodes", ()))
+    own = tuple((f"files.own.{name}", _SetSection) for name in data.get("files", {}).get("own", ()))
+    return (("pair", _PairSection), *nodes, ("service", _ServiceSection), ("witness", _WitnessSection), *own)
 
 
 _STRINGS = "a list of strings"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given as for_any
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from xcat_ha.clock import Clock, SystemClock
@@ -405,6 +406,7 @@ _HOSTILE = st.text(max_size=60) | st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @for_any(st.dictionaries(st.sampled_from(sorted(ANSWERS)), _HOSTILE, max_size=6), st.booleans())
 def test_whatever_the_machine_answers_nothing_but_the_proposal_is_configuration(changed: dict[str, str], framed: bool) -> None:
     """Each line is a comment, a table, or a key whose value the loader takes or refuses with its reason."""

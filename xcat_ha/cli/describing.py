@@ -121,3 +121,44 @@ def _closing(written: Written, place: Path | None, kept: Path | None) -> Iterato
     elif place is not None:
         yield f"written: {place}"
         yield "read it; each line tells where its value came from. Then: xcat-ha check, and xcat-ha setup"
+
+
+@XcatHa.subcommand("config")
+class ConfigVerb(Verb):
+    """Validate: whether the configuration, and every driver and option it names, can be used. Show: what it says. Reads only that file."""
+
+    effective = cli.Flag("--effective", help="with show: every key, also those with defaults, and whether file, default or driver says so")
+
+    def main(self, action: cli.Set("validate", "show")) -> int:  # type: ignore[valid-type]  # plumbum reads the annotation
+        """Exit codes: 0 it can be used (or was shown), 3 it cannot."""
+        return self.answer(self._validate if action == "validate" else self._show)
+
+    def _validate(self) -> ExitCode:
+        from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+        from xcat_ha.config import load_pair  # noqa: PLC0415
+        from xcat_ha.registry import GROUPS, load_drivers  # noqa: PLC0415
+
+        pair = load_pair(self.config)
+        load_drivers(pair)
+        drivers = {table: getattr(pair, table).name for table in GROUPS}
+        nodes = [node.id for node in pair.nodes]
+        if self.as_json:
+            self.print_json(ExitCode.DONE, config={"file": self.config, "pair": pair.name, "nodes": nodes, "drivers": drivers})
+        else:
+            words = ", ".join(f"{table} {name}" for table, name in drivers.items())
+            render.say(f"{self.config} can be used: pair {pair.name} of {' and '.join(nodes)}; drivers: {words}")
+            render.say("whether it fits the machines: xcat-ha check")
+        return ExitCode.DONE
+
+    def _show(self) -> ExitCode:
+        from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+        from xcat_ha.config import read_text  # noqa: PLC0415
+        from xcat_ha.effective import Origin, effective_settings  # noqa: PLC0415
+
+        found = effective_settings(read_text(self.config), self.config)
+        shown = tuple(setting for setting in found if self.effective or setting.origin is Origin.FILE)
+        if self.as_json:
+            self.print_json(ExitCode.DONE, config={"file": self.config, "settings": shown})
+        else:
+            render.show_settings(shown)
+        return ExitCode.DONE

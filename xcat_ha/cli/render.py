@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from xcat_ha.steps import Command, Effect, Plan, Ref, Step, Verdict
 
 if TYPE_CHECKING:
+    from xcat_ha.effective import Setting
     from xcat_ha.journal import Record
     from xcat_ha.operations import Result
     from xcat_ha.planning.requirements import Finding
@@ -122,6 +124,15 @@ def show_drivers(drivers: Sequence[DriverInfo]) -> None:
     """One line a driver, with what is wrong with it."""
     rows = [(info.group, info.name, info.distribution, info.problem or "ok") for info in drivers]
     table(("interface", "driver", "from", "state"), rows)
+
+
+def show_settings(settings: Sequence[Setting]) -> None:
+    """One line a key: value as the file would hold it, and who says so."""
+    rows = []
+    for setting in settings:
+        value = "(the driver's own default)" if setting.value is None else json.dumps(setting.value, ensure_ascii=False)
+        rows.append((setting.key, value, str(setting.origin), setting.note))
+    table(("key", "value", "from", "note"), rows)
 
 
 def show_result(result: Result) -> None:
