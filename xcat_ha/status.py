@@ -62,6 +62,25 @@ class Problem:
 
 
 @frozen
+class AtWork:
+    """Administrators are at work on the pair. Times are seconds since the epoch.
+
+    Attributes:
+        reason: why.
+        by: who said so.
+        since: when it was said.
+        until: when it is expected to end.
+        expired: that time is past: scheduled syncs run again.
+    """
+
+    reason: str
+    by: str
+    since: float
+    until: float
+    expired: bool
+
+
+@frozen
 class Status:
     """A pair now.
 
@@ -74,6 +93,7 @@ class Status:
         would_lose_s: if the primary died now, what was written in about this many seconds would be lost; None: unknown.
         nodes: both nodes.
         problems: what is wrong, the worst first.
+        maintenance: administrators are at work, or said so and are late; None if not, or if that is not known (then it is a problem).
     """
 
     pair: str
@@ -84,6 +104,7 @@ class Status:
     would_lose_s: float | None
     nodes: tuple[NodeReport, ...]
     problems: tuple[Problem, ...]
+    maintenance: AtWork | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -106,6 +127,7 @@ def report_status(pair: Pair, state: PairState) -> Status:
         would_lose_s=age_s,
         nodes=tuple(_node_report(state, node_state) for node_state in state.nodes.values()),
         problems=_problems(pair, state, standby, age_s),
+        maintenance=_at_work(state),
     )
 
 
@@ -161,6 +183,7 @@ def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: fl
         found.append(Problem(f"the {record.operation} of {record.id} is unfinished: {ended}", "xcat-ha resume, or xcat-ha abandon"))
     found += [_silent(node_state) for node_state in state.nodes.values() if not node_state.reachable]
     found += _identity_problems(pair, state)
+    found += _maintenance_problems(state)
     found += _term_problems(pair, state)
     for node_state in state.nodes.values():
         found += _node_problems(pair, state, node_state)
@@ -171,6 +194,30 @@ def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: fl
             return (*(problem for problem in found if not problem.what.startswith(guard)), returned)
         found += _copy_problems(pair, standby, age_s)
     return tuple(found)
+
+
+def _at_work(state: PairState) -> AtWork | None:
+    word = state.maintenance
+    if word is None or not word.on:
+        return None
+    return AtWork(word.reason, word.by, word.since, word.until, word.expired(state.observed_at))
+
+
+def _maintenance_problems(state: PairState) -> list[Problem]:
+    """What is said of it, as far as that is not as it should be: being at work is no problem."""
+    word = state.maintenance
+    if word is None:
+        broken = [node_id for node_id, found in state.nodes.items() if found.reachable and found.maintenance is None]
+        what = f"it cannot be read whether there is maintenance ({', '.join(broken)}); scheduled syncs do not run"
+        return [Problem(what, "xcat-ha maintenance off writes the record anew", unknown=True)] if broken else []
+    found: list[Problem] = []
+    if word.expired(state.observed_at):
+        found.append(Problem(word.words(state.observed_at), "xcat-ha maintenance off, or on again with another --until"))
+    for node_id, node_state in state.nodes.items():
+        if node_state.reachable and node_state.maintenance is not None and node_state.maintenance.on != word.on:
+            what = f"{node_id} does not know that there is {'' if word.on else 'no '}maintenance"
+            found.append(Problem(what, f"xcat-ha maintenance {'on' if word.on else 'off'} again"))
+    return found
 
 
 def _term_problems(pair: Pair, state: PairState) -> list[Problem]:
