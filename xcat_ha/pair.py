@@ -35,6 +35,7 @@ from xcat_ha.verbs.handover import prepare_handover
 from xcat_ha.verbs.maintenance import prepare_maintenance
 from xcat_ha.verbs.rejoin import prepare_rejoin
 from xcat_ha.verbs.resume import abandon, prepare_resume
+from xcat_ha.verbs.schemas import schema_findings
 from xcat_ha.verbs.setup import open_way, prepare_setup
 from xcat_ha.verbs.stepdown import has_nothing, step_down
 from xcat_ha.verbs.takeover import prepare_takeover
@@ -95,7 +96,7 @@ class ManagedPair:
         questions = checks_of_pair(self.pair, self.drivers, primary)
         answers = judge(self._workshop.runner, [check for _, check in questions])
         found += [Finding(topic, check.question, answer, check.hint) for (topic, check), answer in zip(questions, answers, strict=True)]
-        return tuple(found)
+        return (*found, *schema_findings(self._workshop))
 
     def history(self) -> tuple[Record, ...]:
         """The newest operations recorded on both nodes, newest first.
