@@ -13,10 +13,11 @@ CTRL_C = "\x03"
 
 # Runs on the node: types each answer when its words have appeared after those of the answer before.
 _TYPIST = """
-import json, os, pty, select, sys, time
+import json, os, pty, select, signal, sys, time
 argv, turns, limit_s = json.loads(sys.argv[1])
 pid, terminal = pty.fork()
 if pid == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test session in the background ignores it, and so would its children
     os.execvp(argv[0], argv)
 shown, seen, end = "", 0, time.monotonic() + limit_s
 while True:

@@ -416,6 +416,7 @@ def test_whatever_the_machine_answers_nothing_but_the_proposal_is_configuration(
         found = written(Machine(changed), **BOTH)
     except (RefusedError, ConfigError):
         return
+    assert all(warning.isprintable() for warning in found.proposal.warnings)
     data = tomllib.loads(found.text)
     assert set(data) == {"pair", "nodes", "service", "database", "files", "network", "services", "schedule", "fencing"}
     assert set(data["pair"]) == {"name", "preferred"}

@@ -113,7 +113,7 @@ def _closing(written: Written, place: Path | None, kept: Path | None) -> Iterato
     for warning in written.proposal.warnings:
         yield f"look at this: {warning}"
     for table in written.unusable:
-        yield f"NOT USABLE YET: the driver of [{table}] is not installed here; xcat-ha drivers lists those that are"
+        yield f"NOT USABLE YET: the driver of [{table}]; xcat-ha drivers lists those that are installed, and what is wrong with them"
     if written.proposal.missing:
         yield f"NOT COMPLETE: {', '.join(written.proposal.missing)} could not be found out"
         if place is not None:

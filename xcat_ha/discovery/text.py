@@ -50,12 +50,17 @@ def _toml(value: str | int | tuple[str, ...]) -> str:
     )
 
 
+def shown(sentence: str) -> str:
+    """What may be shown of words that a machine answered: no control characters, and not without end."""
+    clean = "".join(character if character.isprintable() else "?" for character in sentence)
+    return clean if len(clean) <= _LONGEST else clean[:_LONGEST] + "…"
+
+
 def _comments(*sentences: str) -> list[str]:
     """Comment lines, whatever a sentence holds: a line break in it would be configuration."""
     found: list[str] = []
     for sentence in sentences:
-        clean = "".join(character if character.isprintable() else "?" for character in sentence)
-        short = clean if len(clean) <= _LONGEST else clean[:_LONGEST] + "…"
+        short = shown(sentence)
         indent = " " * (len(short) - len(short.lstrip()))
         wrapped = textwrap.wrap(short.strip(), _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
         found += [f"# {piece}" for piece in wrapped or [""]]

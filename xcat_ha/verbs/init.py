@@ -19,7 +19,7 @@ from xcat_ha.discovery.given import Given, Said, problem_with, service_name
 from xcat_ha.discovery.proposal import Chosen, Proposal, propose
 from xcat_ha.discovery.questions import TABLES, addresses_question, first_questions, names_question, questions_about
 from xcat_ha.discovery.standing import Standing, standing_of
-from xcat_ha.discovery.text import proposal_text
+from xcat_ha.discovery.text import proposal_text, shown
 from xcat_ha.errors import ConfigError, RefusedError
 from xcat_ha.interfaces import Runner
 from xcat_ha.models import DEFAULT_BIN_DIR
@@ -135,6 +135,7 @@ def write_up(draft: Draft, *, clock: Clock, path: Path, program_dir: str = DEFAU
     """
     drivers = drivers_for(draft.discovery)
     proposal = propose(draft.discovery, draft.standing, draft.given, drivers, program_dir=program_dir)
+    proposal = evolve(proposal, warnings=tuple(shown(warning) for warning in proposal.warnings))
     text = proposal_text(proposal, when=clock.now(), version=_version())
     unusable = tuple(name for name, chosen in drivers.items() if chosen.problem)
     if not proposal.missing:
