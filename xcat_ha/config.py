@@ -98,18 +98,26 @@ def load_pair(path: str | Path = CONFIG_PATH) -> Pair:
     Raises:
         ConfigError: it cannot be read, is not TOML, or a key is missing, unknown, of the wrong type or means nothing.
     """
+    return parse_pair(read_text(path), str(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a configuration file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     where = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"cannot be read: {error.strerror}",
             where=where,
-            hint="write it (docs/configuration has an example), or name another with --config",
+            hint="write it (xcat-ha init proposes one), or name another with --config",
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError("is not UTF-8 text", where=where, hint="save it as UTF-8") from error
-    return parse_pair(text, where)
 
 
 def parse_pair(text: str, where: str = CONFIG_PATH) -> Pair:
@@ -273,7 +281,7 @@ class _Reader:
         if not _ID.fullmatch(node_id):
             raise self.error(f"[{key}]", "a node id is made of a-z, 0-9 and -", "for example [nodes.mna]")
         raw: _NodeSection = self.section(data, key, _NodeSection)
-        if not _is_hostname(raw.name):
+        if not is_hostname(raw.name):
             raise self.error(f"{key}.name", f"{raw.name!r} is not a hostname", "the node's own hostname, as in its /etc/hostname")
         if not _INTERFACE.fullmatch(raw.interface):
             raise self.error(f"{key}.interface", f"{raw.interface!r} is not an interface name", "for example eth0, no alias such as eth0:1")
@@ -291,7 +299,7 @@ class _Reader:
 
     def _identity(self, data: Mapping[str, Any], nodes: tuple[Node, Node]) -> ServiceIdentity:
         raw: _ServiceSection = self.section(data, "service", _ServiceSection)
-        if not _is_hostname(raw.hostname):
+        if not is_hostname(raw.hostname):
             raise self.error("service.hostname", f"{raw.hostname!r} is not a hostname", "the name by which the cluster knows the MN")
         for node in nodes:
             if raw.hostname.lower() == node.name.lower():
@@ -378,11 +386,18 @@ class _Reader:
         )
 
 
+def tables_of(data: Mapping[str, Any]) -> tuple[tuple[str, type], ...]:
+    """The tables whose keys are xcat-ha's own, with the attrs class that has their names and defaults; ``data``: a configuration."""
+    nodes = tuple((f"nodes.{name}", _NodeSection) for name in data.get("nodes", ()))
+    own = tuple((f"files.own.{name}", _SetSection) for name in data.get("files", {}).get("own", ()))
+    return (("pair", _PairSection), *nodes, ("service", _ServiceSection), ("witness", _WitnessSection), *own)
+
+
 _STRINGS = "a list of strings"
 _WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def _is_hostname(text: str) -> bool:
+def is_hostname(text: str) -> bool:
     """A hostname; not an address, which looks like one made of numbers."""
     return _HOSTNAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
 

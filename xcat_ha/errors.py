@@ -85,6 +85,10 @@ class UnfinishedError(RefusedError):
     """An earlier operation stopped in the middle and is in the way; nothing was changed."""
 
 
+class PausedError(RefusedError):
+    """Scheduled work waits because administrators are at work (maintenance); nothing was changed."""
+
+
 class UnreachableError(XcatHaError):
     """A host did not answer. That is never taken for "down"."""
 

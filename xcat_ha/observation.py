@@ -12,6 +12,7 @@ from attrs import frozen
 from xcat_ha._parallel import side_by_side
 from xcat_ha.errors import UnknownStateError
 from xcat_ha.interfaces import Drivers, Holding, ReplicaState, Runner, ScheduleState, Service, ServiceStates, SyncState
+from xcat_ha.maintenance import MAINTENANCE_FILE, NO_MAINTENANCE, Maintenance
 from xcat_ha.models import RUN_DIR, STATE_DIR, Node, Pair
 from xcat_ha.steps import Command, Completed, reads
 from xcat_ha.term import NO_TERM, TERM_FILE, StoredTerm
@@ -116,6 +117,8 @@ class NodeState:
     """The kernel's name for the node's present boot; empty if not known."""
     served: frozenset[str] | None = None
     """Services that ran when the node took the role; None: it has none, or it is not known."""
+    maintenance: Maintenance | None = NO_MAINTENANCE
+    """The last word on it that is stored there; None if it is not known."""
 
     @property
     def reachable(self) -> bool:
@@ -165,6 +168,14 @@ class PairState:
         return max(known, key=lambda term: term.counter)
 
     @property
+    def maintenance(self) -> Maintenance | None:
+        """The latest word on it; None if no node, or not every node that answers, can tell."""
+        known = [state.maintenance for state in self.nodes.values() if state.maintenance is not None]
+        if not known or any(state.reachable and state.maintenance is None for state in self.nodes.values()):
+            return None
+        return max(known, key=lambda word: word.since)
+
+    @property
     def conflict(self) -> bool:
         """Whether both nodes have stored the same counter with different holders: then both stay passive."""
         first, second = (state.term for state in self.nodes.values())
@@ -211,6 +222,7 @@ def core_questions() -> tuple[Command, ...]:
         reads("sh", "-c", _CAT, "sh", GUARD_FILE),
         reads("cat", "/proc/sys/kernel/random/boot_id"),
         reads("sh", "-c", _CAT, "sh", SERVED_FILE),
+        reads("sh", "-c", _CAT, "sh", MAINTENANCE_FILE),
     )
 
 
@@ -241,7 +253,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
     for part in parts:
         split.append(answers[: len(part)])
         del answers[: len(part)]
-    clock, lock, journals, term, guard, boot_id, served = split[0]
+    clock, lock, journals, term, guard, boot_id, served, maintenance = split[0]
     return NodeState(
         node=node,
         trouble="" if clock.returncode is not None else clock.summary,
@@ -257,6 +269,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         guard=_guard(guard),
         boot_id=boot_id.stdout.strip() if boot_id.ok else "",
         served=frozenset(served.stdout.split()) - {"none"} if served.ok else None,
+        maintenance=_maintenance(maintenance),
     )
 
 
@@ -287,6 +300,12 @@ def term_of(answer: Completed) -> StoredTerm | None:
     if not answer.ok:
         return None
     return NO_TERM if answer.stdout.strip() == "none" else StoredTerm.from_text(answer.stdout)
+
+
+def _maintenance(answer: Completed) -> Maintenance | None:
+    if not answer.ok:
+        return None
+    return NO_MAINTENANCE if answer.stdout.strip() == "none" else Maintenance.from_text(answer.stdout)
 
 
 def _guard(answer: Completed) -> GuardWord | None:

@@ -378,6 +378,7 @@ def prepared(  # noqa: PLR0913 - everything an operation can ask for, once
     """
     refuse_if_unfinished(state, void=reach.down)
     within = workshop.without(reach.left_out)
+    operation = evolve(operation, summary=(*maintenance_words(state), *operation.summary))
 
     def run() -> Result:
         with locked(within, operation.name, given.operation_id, reach):
@@ -396,6 +397,16 @@ def prepared(  # noqa: PLR0913 - everything an operation can ask for, once
                 raise
 
     return Prepared(operation.preview(state), run)
+
+
+def maintenance_words(state: PairState) -> tuple[str, ...]:
+    """What has to be said before the question "go on?" while administrators are at work on the pair."""
+    word = state.maintenance
+    if word is None:
+        return ("It is NOT KNOWN whether there is maintenance: the record of it cannot be read.",)
+    if not word.on:
+        return ()
+    return (f"ATTENTION, {word.words(state.observed_at)}. Go on only if that work does not mind.",)
 
 
 def locked(workshop: Workshop, operation: str, operation_id: str, reach: Reach = BOTH) -> PairLock:

@@ -34,8 +34,10 @@ from xcat_ha.verbs.activation import prepare_activation
 from xcat_ha.verbs.checking import check_pair
 from xcat_ha.verbs.copying import prepare_sync, prepare_verify
 from xcat_ha.verbs.handover import prepare_handover
+from xcat_ha.verbs.maintenance import prepare_maintenance
 from xcat_ha.verbs.rejoin import prepare_rejoin
 from xcat_ha.verbs.resume import abandon, prepare_resume
+from xcat_ha.verbs.schemas import schema_findings
 from xcat_ha.verbs.setup import open_way, prepare_setup
 from xcat_ha.verbs.stepdown import has_nothing, step_down
 from xcat_ha.verbs.takeover import prepare_takeover
@@ -95,7 +97,7 @@ class ManagedPair:
 
     def check(self) -> tuple[Finding, ...]:
         """Every question about the pair with its answer. Changes nothing."""
-        return check_pair(self._workshop)
+        return (*check_pair(self._workshop), *schema_findings(self._workshop))
 
     def history(self) -> tuple[Record, ...]:
         """The newest operations recorded on both nodes, newest first.
@@ -110,9 +112,13 @@ class ManagedPair:
 
     # Changing
 
-    def prepare_sync(self, sets: Sequence[str] = ()) -> Prepared:
+    def prepare_sync(self, sets: Sequence[str] = (), *, scheduled: bool = False) -> Prepared:
         """Bring the standby's copies up to now; see :func:`xcat_ha.verbs.copying.prepare_sync`."""
-        return prepare_sync(self._workshop, sets)
+        return prepare_sync(self._workshop, sets, scheduled=scheduled)
+
+    def prepare_maintenance(self, *, reason: str = "", until: float | None = None) -> Prepared:
+        """Say that administrators are at work, or (``until`` None) no more; see :mod:`xcat_ha.verbs.maintenance`."""
+        return prepare_maintenance(self._workshop, reason=reason, until=until)
 
     def prepare_verify(self) -> Prepared:
         """The round trip of a test record; see :mod:`xcat_ha.planning.verify`."""

@@ -21,6 +21,23 @@ class Problem:
     unknown: bool = False
 
 
+def maintenance_problems(state: PairState) -> list[Problem]:
+    """What is said of it, as far as that is not as it should be: being at work is no problem."""
+    word = state.maintenance
+    if word is None:
+        broken = [node_id for node_id, found in state.nodes.items() if found.reachable and found.maintenance is None]
+        what = f"it cannot be read whether there is maintenance ({', '.join(broken)}); scheduled syncs do not run"
+        return [Problem(what, "xcat-ha maintenance off writes the record anew", unknown=True)] if broken else []
+    found: list[Problem] = []
+    if word.expired(state.observed_at):
+        found.append(Problem(word.words(state.observed_at), "xcat-ha maintenance off, or on again with another --until"))
+    for node_id, node_state in state.nodes.items():
+        if node_state.reachable and node_state.maintenance is not None and node_state.maintenance.on != word.on:
+            what = f"{node_id} does not know that there is {'' if word.on else 'no '}maintenance"
+            found.append(Problem(what, f"xcat-ha maintenance {'on' if word.on else 'off'} again"))
+    return found
+
+
 def term_problems(pair: Pair, state: PairState) -> list[Problem]:
     """Whose turn it is, and what the guards say."""
     found: list[Problem] = []

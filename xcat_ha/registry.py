@@ -22,7 +22,7 @@ from xcat_ha.interfaces import (
     ServiceControl,
 )
 from xcat_ha.interfaces.fencing import Fence
-from xcat_ha.models import DriverChoice, Engine, Pair
+from xcat_ha.models import Engine, Pair
 
 INTERFACES: dict[str, type] = {
     "xcat_ha.replication": ReplicationBackend,
@@ -34,6 +34,16 @@ INTERFACES: dict[str, type] = {
     "xcat_ha.fencing": Fence,
 }
 """Entry-point group -> interface. A third-party package registers its driver in the same groups."""
+
+GROUPS = {
+    "database": "xcat_ha.replication",
+    "files": "xcat_ha.files",
+    "network": "xcat_ha.identity",
+    "services": "xcat_ha.services",
+    "schedule": "xcat_ha.schedule",
+    "fencing": "xcat_ha.fencing",
+}
+"""Table of the configuration -> entry-point group of the driver it names."""
 
 
 @frozen
@@ -158,29 +168,39 @@ def _items(value: object) -> list[object] | None:
     return list(value) if isinstance(value, frozenset | set | tuple | list) else None
 
 
+def build_driver(table: str, pair: Pair) -> Driver[Any]:
+    """The driver that a table of the pair's configuration (``database``, ``files`` …) names, built with its options.
+
+    Raises:
+        DriverNotFoundError, DriverBrokenError: see :func:`driver_class`.
+        ConfigError: it does not accept its options.
+    """
+    group, choice = GROUPS[table], getattr(pair, table)
+    driver = driver_class(group, choice.name)
+    try:
+        return driver(pair, choice.options)
+    except XcatHaError:
+        raise
+    except Exception as error:
+        what = f"driver {choice.name!r} of {group} cannot be built: {type(error).__name__}: {error}"
+        raise DriverBrokenError(what, hint=f"tell the authors of {driver.__module__}") from error
+
+
 def load_drivers(pair: Pair) -> Drivers:
     """The drivers a pair's configuration names, built with its options.
 
     Raises:
-        DriverNotFoundError, DriverBrokenError: see :func:`driver_class`.
-        ConfigError: a driver does not accept its options.
+        DriverNotFoundError, DriverBrokenError, ConfigError: see :func:`build_driver`.
     """
 
-    def build(group: str, choice: DriverChoice) -> Any:
-        driver = driver_class(group, choice.name)
-        try:
-            return driver(pair, choice.options)
-        except XcatHaError:
-            raise
-        except Exception as error:
-            what = f"driver {choice.name!r} of {group} cannot be built: {type(error).__name__}: {error}"
-            raise DriverBrokenError(what, hint=f"tell the authors of {driver.__module__}") from error
+    def build(table: str) -> Any:
+        return build_driver(table, pair)
 
     return Drivers(
-        replication=build("xcat_ha.replication", pair.database),
-        files=build("xcat_ha.files", pair.files),
-        identity=build("xcat_ha.identity", pair.network),
-        services=build("xcat_ha.services", pair.services),
-        schedule=build("xcat_ha.schedule", pair.schedule),
-        fence=build("xcat_ha.fencing", pair.fencing),
+        replication=build("database"),
+        files=build("files"),
+        identity=build("network"),
+        services=build("services"),
+        schedule=build("schedule"),
+        fence=build("fencing"),
     )

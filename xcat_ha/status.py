@@ -13,7 +13,7 @@ from xcat_ha.models import Pair
 from xcat_ha.observation import NodeState, PairState, Role
 from xcat_ha.operations import running_words, unfinished
 from xcat_ha.planning.witness import WitnessWord
-from xcat_ha.problems import Problem, identity_problems, not_yet_standby, problems_of_witness, silent, term_problems
+from xcat_ha.problems import Problem, identity_problems, maintenance_problems, not_yet_standby, problems_of_witness, silent, term_problems
 
 _LATE_FACTOR = 3
 """A copy older than this many intervals is late."""
@@ -53,6 +53,25 @@ class NodeReport:
 
 
 @frozen
+class AtWork:
+    """Administrators are at work on the pair. Times are seconds since the epoch.
+
+    Attributes:
+        reason: why.
+        by: who said so.
+        since: when it was said.
+        until: when it is expected to end.
+        expired: that time is past: scheduled syncs run again.
+    """
+
+    reason: str
+    by: str
+    since: float
+    until: float
+    expired: bool
+
+
+@frozen
 class Status:
     """A pair now.
 
@@ -66,6 +85,7 @@ class Status:
         nodes: both nodes.
         problems: what is wrong, the worst first.
         witness: what the witness says, in words; empty if none is configured.
+        maintenance: administrators are at work, or said so and are late; None if not, or if that is not known (then it is a problem).
     """
 
     pair: str
@@ -77,6 +97,7 @@ class Status:
     nodes: tuple[NodeReport, ...]
     problems: tuple[Problem, ...]
     witness: str = ""
+    maintenance: AtWork | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -100,6 +121,7 @@ def report_status(pair: Pair, state: PairState, witness: WitnessWord | None = No
         nodes=tuple(_node_report(state, node_state) for node_state in state.nodes.values()),
         problems=(*_problems(pair, state, standby, age_s), *problems_of_witness(state, witness)),
         witness=witness.words if witness is not None else "",
+        maintenance=_at_work(state),
     )
 
 
@@ -147,6 +169,7 @@ def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: fl
         found.append(Problem(f"the {record.operation} of {record.id} is unfinished: {ended}", "xcat-ha resume, or xcat-ha abandon"))
     found += [silent(node_state) for node_state in state.nodes.values() if not node_state.reachable]
     found += identity_problems(pair, state)
+    found += maintenance_problems(state)
     found += term_problems(pair, state)
     for node_state in state.nodes.values():
         found += _node_problems(pair, state, node_state)
@@ -157,6 +180,13 @@ def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: fl
             return (*(problem for problem in found if not problem.what.startswith(guard)), returned)
         found += _copy_problems(pair, standby, age_s)
     return tuple(found)
+
+
+def _at_work(state: PairState) -> AtWork | None:
+    word = state.maintenance
+    if word is None or not word.on:
+        return None
+    return AtWork(word.reason, word.by, word.since, word.until, word.expired(state.observed_at))
 
 
 def _node_problems(pair: Pair, state: PairState, node_state: NodeState) -> list[Problem]:

@@ -43,21 +43,35 @@ def contents(xcat_dir: str) -> dict[str, Any]:
     return {"tables": found, "nodes": nodes}
 
 
-def _table(path: Path, name: str) -> _Rows:
+def schema(xcat_dir: str) -> dict[str, list[str]]:
+    """Table -> its columns, sorted: xCAT adds columns at the end when it is upgraded, so their order tells nothing.
+
+    Raises:
+        CopyError: a table cannot be read.
+    """
+    found: dict[str, list[str]] = {}
+    for path in table_paths(xcat_dir):
+        name = path.name.removesuffix(".sqlite")
+        if path.stat().st_size:
+            found[name] = sorted(_table(path, name, limit=0).columns)
+    return found
+
+
+def _table(path: Path, name: str, limit: int = -1) -> _Rows:
     """As a reader beside a writer; where a crash left a hot journal, a private copy that SQLite may roll back."""
     try:
-        return _read(f"file:{path}?mode=ro", name, path)
+        return _read(f"file:{path}?mode=ro", name, path, limit)
     except HotJournalError:
         pass
     with TemporaryDirectory(prefix="xcat-ha-") as private:
         copy = Path(private) / path.name
         shutil.copyfile(path, copy)
         shutil.copyfile(journal_of(path), journal_of(copy))
-        return _read(f"file:{copy}?mode=rw", name, path)
+        return _read(f"file:{copy}?mode=rw", name, path, limit)
 
 
-def _read(uri: str, name: str, path: Path) -> _Rows:
+def _read(uri: str, name: str, path: Path, limit: int) -> _Rows:
     with worded(path), closing(sqlite3.connect(uri, uri=True, timeout=_LIVE_WAIT_S)) as connection:
         quoted = name.replace('"', '""')
-        cursor = connection.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608 - the name of a file of ours, quoted
+        cursor = connection.execute(f'SELECT * FROM "{quoted}" LIMIT ?', (limit,))  # noqa: S608 - the name of a file of ours, quoted
         return _Rows([str(column[0]) for column in cursor.description], list(cursor))

@@ -113,6 +113,18 @@ class SqliteCopy(ReplicationBackend):
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
+    def question_for_schema(self, node: Node) -> Command:
+        """Reads every table's columns in place read-only."""
+        return reads(*self._program(node, "schema"), timeout_s=120)
+
+    def interpret_schema(self, answer: Completed) -> Mapping[str, frozenset[str]] | None:
+        """The node's JSON."""
+        try:
+            document: Any = json.loads(answer.stdout) if answer.ok else None
+            return {str(name): frozenset(str(column) for column in columns) for name, columns in document.items()}
+        except (ValueError, TypeError, AttributeError):
+            return None
+
     # -- copying
 
     def steps_to_seed(self, source: Node, target: Node) -> Steps:

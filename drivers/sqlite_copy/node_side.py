@@ -101,6 +101,12 @@ def _contents(given: Given) -> str:
     return json.dumps(contents(given.xcat_dir))
 
 
+def _schema(given: Given) -> str:
+    from xcat_ha_drivers.sqlite_copy._contents import schema
+
+    return json.dumps(schema(given.xcat_dir))
+
+
 def _snapshot(given: Given) -> str:
     from xcat_ha_drivers.sqlite_copy._snapshot import take_snapshot
     from xcat_ha_drivers.sqlite_copy._xcat import refuse_if_xcatd_runs
@@ -187,13 +193,14 @@ VERBS: Mapping[str, Callable[[Given], str]] = {
     "received-stamp": _received_stamp,
     "has-node": _has_node,
     "contents": _contents,
+    "schema": _schema,
     "snapshot": _snapshot,
     "receive": _receive,
     "promote": _promote,
     "hand-over": _hand_over,
     "save": _save,
 }
-"""The first four read, the others change; they return what is printed."""
+"""The first five read, the others change; they return what is printed."""
 
 
 def main(words: Sequence[str]) -> int:

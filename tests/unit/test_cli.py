@@ -22,7 +22,10 @@ from xcat_ha.cli.stopping import Stopper
 from xcat_ha.errors import ConfigError, ExitCode
 from xcat_ha.steps import Command, Effect, Phase, Plan, Ref, in_order, reads, side_by_side
 
-VERBS = ("abandon", "check", "drivers", "failback", "failover", "history", "resume", "setup", "status", "sync", "verify")
+VERBS = (
+    *("abandon", "check", "config", "drivers", "failback", "failover", "history"),
+    *("init", "maintenance", "resume", "setup", "status", "sync", "verify"),
+)
 
 
 def program(*words: str, code: str = "from xcat_ha.cli import main; main()", **environment: str) -> Outcome:

@@ -19,6 +19,7 @@ import xcat_ha.cli.app
 from tests.lab.product import PAIR_TOML
 from xcat_ha import config, registry, testing
 from xcat_ha.cli.verb import XcatHa
+from xcat_ha.effective import Setting
 from xcat_ha.errors import ExitCode
 from xcat_ha.journal import Record
 from xcat_ha.models import FileSet, IdentityMode
@@ -26,7 +27,7 @@ from xcat_ha.operations import Result
 from xcat_ha.planning.requirements import Finding
 from xcat_ha.problems import Problem
 from xcat_ha.registry import INTERFACES, DriverInfo
-from xcat_ha.status import NodeReport, Status
+from xcat_ha.status import AtWork, NodeReport, Status
 from xcat_ha.steps import Command, Plan, Step
 from xcat_ha.xcat.file_sets import standard_file_sets
 
@@ -172,7 +173,7 @@ def test_toml_in_the_documentation_is_understood() -> None:
 # --- JSON, Python, files
 
 
-@pytest.mark.parametrize("shape", [Status, NodeReport, Problem, Finding, Result, Plan, Step, Command, Record, DriverInfo])
+@pytest.mark.parametrize("shape", [Status, AtWork, NodeReport, Problem, Setting, Finding, Result, Plan, Step, Command, Record, DriverInfo])
 def test_the_keys_of_json(shape: type) -> None:
     section = _sections(_text(DOCS / "json.rst"))[shape.__name__]
     assert _first_cells(section) == [attribute.name for attribute in attrs.fields(shape)]

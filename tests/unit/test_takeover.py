@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 
@@ -9,20 +10,23 @@ import pytest
 from attrs import evolve
 
 from tests.unit.test_core_planning import GIVEN, transcript
-from tests.unit.test_core_status import primary, silent, standby
-from tests.unit.test_core_toys import MNA, MNB
+from tests.unit.test_core_status import NOW, primary, silent, standby
+from tests.unit.test_core_toys import MNA, MNB, toy_drivers, toy_pair
+from xcat_ha.clock import SystemClock
 from xcat_ha.errors import RefusedError
-from xcat_ha.interfaces import Contents
+from xcat_ha.interfaces import Contents, ReplicaRole, ReplicaState
 from xcat_ha.journal import summarise
 from xcat_ha.observation import PairState
-from xcat_ha.operations import refuse_if_moved
+from xcat_ha.operations import Workshop, refuse_if_moved
 from xcat_ha.planning.activation import plan_activation
 from xcat_ha.planning.rejoin import divergence, plan_rejoin
 from xcat_ha.planning.stepdown import plan_step_down
 from xcat_ha.planning.takeover import plan_takeover
+from xcat_ha.runners import LocalRunner
 from xcat_ha.silence import outcomes, verdict
 from xcat_ha.steps import Phase
 from xcat_ha.term import StoredTerm
+from xcat_ha.verbs.takeover import _loss
 
 STATE = PairState({"mna": silent(MNA), "mnb": standby()}, 0.0)
 
@@ -148,3 +152,31 @@ def test_only_silence_of_all_is_silence(codes: tuple[int | None, ...], word: str
 def test_a_fenced_takeover_fences_first() -> None:
     operation = plan_takeover(evolve(GIVEN), MNA, MNB, confirmed=False, announced="")
     assert operation.phases[0].name == "fence"
+
+
+# What is lost
+
+
+@pytest.mark.parametrize(
+    ("replica", "words"),
+    [
+        (ReplicaState(ReplicaRole.COPY, healthy=True, last_good=NOW - 60, detail="a copy"), r"60 s ago, IS LOST"),
+        (ReplicaState(ReplicaRole.COPY, healthy=True, last_good=NOW - 9000, detail="a copy"), r"9000 s ago, IS LOST"),
+        (ReplicaState(ReplicaRole.COPY, healthy=True, detail="a copy"), "NOT KNOWN"),
+        # An xcatd that an upgrade started there wrote into the copy: it is of no known moment any more, and no hand-over made it so.
+        (ReplicaState(ReplicaRole.SOURCE, healthy=True, detail="a copy, and written here"), "NOT KNOWN"),
+    ],
+)
+def test_what_is_lost_is_named_and_what_is_not_known_is_said_to_be(replica: ReplicaState, words: str) -> None:
+    pair = toy_pair()
+
+    class Then(SystemClock):
+        def now(self) -> float:
+            return NOW
+
+    workshop = Workshop(pair=pair, drivers=toy_drivers(pair), runner=LocalRunner(), clock=Then())
+    here = standby(replica=replica)
+    assert re.search(words, _loss(workshop, here, silent(MNA), allow_data_loss=True))
+    if "60 s ago" not in words:
+        with pytest.raises(RefusedError, match="more than max_loss_s"):
+            _loss(workshop, here, silent(MNA), allow_data_loss=False)

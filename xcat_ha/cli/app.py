@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from xcat_ha.cli import keeping, moving, reading, unfinished
+from xcat_ha.cli import describing, keeping, moving, reading, unfinished
 from xcat_ha.cli.verb import XcatHa
 from xcat_ha.errors import InterruptedOperationError
 
-_VERBS = (reading, keeping, moving, unfinished)
+_VERBS = (describing, reading, keeping, moving, unfinished)
 """Importing them adds their verbs to the application."""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from xcat_ha.cli.verb import ChangingVerb, XcatHa, ask
+from xcat_ha.cli.verb import ChangingVerb, XcatHa, ask, usage
 from xcat_ha.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -52,18 +53,18 @@ class SetupVerb(ChangingVerb):
 class SyncVerb(ChangingVerb):
     """Copy what changed to the standby: everything, or the sets named (database, files, credentials, install, tftp, hosts, your own)."""
 
-    scheduled = cli.Flag("--scheduled", help="started by a timer: a lock held by another operation is no failure")
+    scheduled = cli.Flag("--scheduled", help="started by a timer: another operation in its way, or maintenance, is no failure")
 
     def main(self, *sets: str) -> int:
         """See the class."""
         if not self.scheduled:
             return self.change(lambda pair: pair.prepare_sync(sets))
-        from xcat_ha.errors import LockedError, UnfinishedError  # noqa: PLC0415 - only here
+        from xcat_ha.errors import LockedError, PausedError, UnfinishedError  # noqa: PLC0415 - only here
 
         def work() -> ExitCode:
             try:
-                return self.prepare_and_run(lambda pair: pair.prepare_sync(sets))
-            except (LockedError, UnfinishedError) as error:
+                return self.prepare_and_run(lambda pair: pair.prepare_sync(sets, scheduled=True))
+            except (LockedError, PausedError, UnfinishedError) as error:
                 self.report(error)
                 return ExitCode.DONE
 
@@ -77,3 +78,31 @@ class VerifyVerb(ChangingVerb):
     def main(self) -> int:
         """See the class."""
         return self.change(lambda pair: pair.prepare_verify())
+
+
+@XcatHa.subcommand("maintenance")
+class MaintenanceVerb(ChangingVerb):
+    """Say on both nodes that you work on the pair (on), or have ended (off).
+
+    Meanwhile scheduled syncs pause, and status and failover say so.
+    """
+
+    reason = cli.SwitchAttr("--reason", str, argname="TEXT", help="with on: why, for those who find it")
+    until = cli.SwitchAttr("--until", str, argname="WHEN", help="with on: when it ends: '2026-11-24 18:00', 18:00, +90min, +2h, +1d")
+
+    def main(self, state: cli.Set("on", "off")) -> int:  # type: ignore[valid-type]  # plumbum reads the annotation
+        """See the class."""
+        from xcat_ha.maintenance import parse_until, printable  # noqa: PLC0415 - only here
+
+        if state == "off":
+            if self.reason or self.until:
+                return usage("--reason and --until go with maintenance on")
+            return self.change(lambda pair: pair.prepare_maintenance())
+        reason = printable(self.reason or "")
+        if not reason or not self.until:
+            return usage("maintenance on needs --reason TEXT and --until WHEN")
+        try:
+            until = parse_until(self.until, time.time())
+        except ValueError as error:
+            return usage(f"--until {self.until!r}: {error}; write '2026-11-24 18:00', 18:00, +90min, +2h or +1d")
+        return self.change(lambda pair: pair.prepare_maintenance(reason=reason, until=until))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from xcat_ha.maintenance import moment
 from xcat_ha.steps import Command, Effect, Plan, Ref, Step, Verdict
 
 if TYPE_CHECKING:
+    from xcat_ha.effective import Setting
     from xcat_ha.journal import Record
     from xcat_ha.operations import Result
     from xcat_ha.planning.requirements import Finding
     from xcat_ha.registry import DriverInfo
-    from xcat_ha.status import NodeReport, Status
+    from xcat_ha.status import AtWork, NodeReport, Status
 
 _WIDTH_OF_A_PIPE = 160
 
@@ -69,6 +72,8 @@ def _short(finding: Finding) -> str:
 
 def show_status(status: Status) -> None:
     """The pair at a glance; an unfinished operation and problems first."""
+    if status.maintenance is not None:
+        say(_maintenance_line(status.maintenance))
     if status.running:
         say(f"running now: {status.running}")
     for problem in status.problems:
@@ -88,6 +93,13 @@ def show_status(status: Status) -> None:
     if status.primary is not None:
         lost = "unknown" if status.would_lose_s is None else f"what was written in the last {age(status.would_lose_s)}"
         say(f"would be lost if {status.primary} died now: {lost}")
+
+
+def _maintenance_line(work: AtWork) -> str:
+    until, since = moment(work.until), moment(work.since)
+    head = f"MAINTENANCE EXPIRED at {until}" if work.expired else f"MAINTENANCE until {until}"
+    effect = "scheduled syncs run again" if work.expired else "scheduled syncs are paused"
+    return f"{head}: {work.reason} (by {work.by} since {since}); {effect}"
 
 
 def _node_row(node: NodeReport) -> tuple[str, ...]:
@@ -124,6 +136,15 @@ def show_drivers(drivers: Sequence[DriverInfo]) -> None:
     """One line a driver, with what is wrong with it."""
     rows = [(info.group, info.name, info.distribution, info.problem or "ok") for info in drivers]
     table(("interface", "driver", "from", "state"), rows)
+
+
+def show_settings(settings: Sequence[Setting]) -> None:
+    """One line a key: value as the file would hold it, and who says so."""
+    rows = []
+    for setting in settings:
+        value = "(the driver's own default)" if setting.value is None else json.dumps(setting.value, ensure_ascii=False)
+        rows.append((setting.key, value, str(setting.origin), setting.note))
+    table(("key", "value", "from", "note"), rows)
 
 
 def show_result(result: Result) -> None:

@@ -157,3 +157,9 @@ def ask(question: str) -> bool:
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def usage(text: str) -> int:
+    """Say what is wrong with the command line; the exit code for it."""
+    print(f"xcat-ha: {text}; xcat-ha VERB --help", file=sys.stderr)  # noqa: T201
+    return int(ExitCode.USAGE)

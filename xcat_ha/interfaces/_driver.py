@@ -49,6 +49,8 @@ class Driver(ABC, Generic[State]):
                 )
         self.pair = pair
         self.options = options
+        self.effective_options: dict[str, object] = dict(options)
+        """What holds: the options given, and the defaults of those that were read with :meth:`option`. For ``config show``."""
 
     def option(self, name: str, default: int) -> int:
         """An integer option above zero.
@@ -63,6 +65,7 @@ class Driver(ABC, Generic[State]):
                 where=self.pair.source,
                 hint=f"for example {name} = {default}",
             )
+        self.effective_options[name] = value
         return value
 
     @abstractmethod

@@ -125,3 +125,15 @@ class ReplicationBackend(Driver[ReplicaState]):
         """What the node's database holds; None when that is not known."""
         del answer
         return None
+
+    def question_for_schema(self, node: Node) -> Command | None:
+        """A READS command for ``node`` whose answer :meth:`interpret_schema` understands; None (the default): nodes cannot differ in it, or
+        it cannot be compared. ``check`` asks it of both nodes: an upgrade of xCAT on one of them changes tables.
+        """
+        del node
+        return None
+
+    def interpret_schema(self, answer: Completed) -> Mapping[str, frozenset[str]] | None:
+        """Table -> names of its columns, of the node's database or copy; None when that is not known."""
+        del answer
+        return None

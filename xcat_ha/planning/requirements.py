@@ -13,14 +13,9 @@ from xcat_ha.observation import NodeState, PairState
 from xcat_ha.planning.witness import checks_of_reach, checks_that_it_answers
 from xcat_ha.ssh_command import ssh_argv
 from xcat_ha.steps import Check, ExitStatus, Judgement, Matches, Probe, SamePrinted, SaysVerdict, Verdict, reads
-from xcat_ha.xcat.commands import TABDUMP
+from xcat_ha.xcat.commands import TABDUMP, XCAT_VERSION
 from xcat_ha.xcat.services import xcatd_is_stopped
 
-_XCAT_VERSION = """\
-if command -v rpm >/dev/null 2>&1 && rpm -q xCAT-server >/dev/null 2>&1; then rpm -q --qf '%{VERSION}-%{RELEASE}\\n' xCAT-server; exit 0; fi
-if command -v dpkg-query >/dev/null 2>&1 && v=$(dpkg-query -W -f '${Version}\\n' xcat-server 2>/dev/null); then echo "$v"; exit 0; fi
-[ -x /opt/xcat/sbin/xcatconfig ] && /opt/xcat/sbin/xcatconfig -v | sed -n 's/^.*[Vv]ersion \\([0-9][0-9.]*\\).*$/\\1/p' | head -n 1
-"""
 _RESOLVES = 'getent ahosts "$1" | cut -d " " -f 1 | grep -qxF "$2"'
 _FREE_MIB = """\
 free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 {print int($4 / 1024)}')
@@ -59,7 +54,7 @@ def checks_of_pair(pair: Pair, drivers: Drivers, primary: Node | None) -> tuple[
     found: list[tuple[str, Check]] = [
         (
             "versions",
-            _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", _XCAT_VERSION), "install the same xCAT on both"),
+            _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", XCAT_VERSION), "install the same xCAT on both"),
         ),
         ("versions", _same_tool(pair)),
     ]
@@ -228,7 +223,7 @@ def _copy(state: NodeState) -> Finding:
 
 def checks_before_setup(pair: Pair, drivers: Drivers, primary: Node, standby: Node) -> tuple[Check, ...]:
     """What must hold before two machines are made a pair."""
-    version = _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", _XCAT_VERSION), "install the same xCAT on both")
+    version = _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", XCAT_VERSION), "install the same xCAT on both")
     found = [version, _same_tool(pair), engine_fits(pair, drivers, primary), engine_fits(pair, drivers, standby), _room(pair, standby)]
     if drivers.replication.engines == {Engine.SQLITE}:
         found.append(no_service_nodes(pair, primary))
@@ -238,7 +233,7 @@ def checks_before_setup(pair: Pair, drivers: Drivers, primary: Node, standby: No
 def checks_before_handover(pair: Pair, drivers: Drivers, old: Node, new: Node) -> tuple[Check, ...]:
     """What must hold before a planned change of primary."""
     both_ways = tuple(_ssh_works(here, there) for here, there in ((old, new), (new, old)))
-    version = _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", _XCAT_VERSION), "install the same xCAT on both")
+    version = _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", XCAT_VERSION), "install the same xCAT on both")
     room = _room(pair, new)
     engines = tuple(engine_fits(pair, drivers, node) for node in (old, new))
     witness = checks_that_it_answers(pair, new)

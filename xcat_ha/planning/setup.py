@@ -20,7 +20,7 @@ from xcat_ha.steps import Check, ExitStatus, Phase, Prints, Probe, Step, Steps, 
 NODE_ID_FILE = "/etc/xcat-ha/node"
 """Holds the id of the node it is on."""
 
-_WRITE = 'umask 077 && mkdir -p "${1%/*}" && cat > "$1.new" && sync -f "$1.new" && mv "$1.new" "$1"'
+_WRITE = 'umask 077 && mkdir -p "${1%/*}" && cat > "$1.new" && sync -f "$1.new" && mv "$1.new" "$1" && sync -f "$1"'
 _SHA256 = 'sha256sum < "$1" 2>/dev/null | cut -d " " -f 1 | grep . || echo none'
 
 

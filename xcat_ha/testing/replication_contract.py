@@ -6,7 +6,7 @@ import pytest
 
 from xcat_ha.interfaces import ReplicaRole, ReplicaState, ReplicationBackend
 from xcat_ha.models import Node
-from xcat_ha.steps import Effect, Steps
+from xcat_ha.steps import Completed, Effect, Steps
 from xcat_ha.testing.driver_contract import Deed, DriverContract
 from xcat_ha.testing.records import RecordStore, SqliteTables
 from xcat_ha.testing.site import Site
@@ -240,6 +240,24 @@ class ReplicationContract(DriverContract[ReplicationBackend]):
                 assert self.has(site, driver, node, name) is False, f"{name!r} is not defined on {node.id}"
         store.write(site, site.first.id, "node5")
         assert self.has(site, driver, site.first, "node5") is True
+
+    def test_the_schema_is_known_or_said_not_to_be(self, driver: ReplicationBackend, site: Site) -> None:
+        """A driver that answers at all gives every table with its columns, the same on both nodes after a copy; never a guess."""
+        self.seeded(site, driver)
+        found = []
+        for node in site.pair.nodes:
+            question = driver.question_for_schema(node)
+            if question is None:
+                assert driver.interpret_schema(Completed((), 0, "")) is None
+                return
+            assert question.effect is Effect.READS
+            found.append(driver.interpret_schema(site.runner.read_many(node.id, (question,))[0]))
+        first, second = found
+        assert first
+        assert all(first.values())
+        assert first == second
+        for answer in (Completed((), None), Completed((), 1, "{}"), Completed((), 0, ""), Completed((), 0, "{"), Completed((), 0, "[7]")):
+            assert driver.interpret_schema(answer) is None
 
     def test_the_identity_change_needs_no_other_node(self, driver: ReplicationBackend, site: Site) -> None:
         self.deserted(site, driver)

@@ -19,6 +19,7 @@ from xcat_ha.operations import (
     Result,
     Workshop,
     locked,
+    maintenance_words,
     newest_holder,
     records,
     refuse_if_moved,
@@ -61,7 +62,7 @@ def prepare_resume(workshop: Workshop) -> Prepared:
     reduced = workshop.without(silent)
     left = [planner for planner in operation.phases if planner.name not in done or not planner.outlives_reboot]
     phases = tuple(planner.plan(state) for planner in left)
-    plan = Plan(operation=f"resume {record.operation}", summary=operation.summary, phases=phases)
+    plan = Plan(operation=f"resume {record.operation}", summary=(*maintenance_words(state), *operation.summary), phases=phases)
 
     def run() -> Result:
         with locked(reduced, record.operation, record.id, Reach(silent, silent)):

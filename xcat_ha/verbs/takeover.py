@@ -82,9 +82,8 @@ def _loss(workshop: Workshop, here: NodeState, there: NodeState, *, allow_data_l
     """
     replica, limit_s = here.replica, workshop.pair.max_loss_s
     last = replica.last_good
-    if replica.role is ReplicaRole.SOURCE:
-        return f"The database on {here.node.id} is its own already; nothing that a hand-over has completed is lost."
-    age_s = None if last is None else max(workshop.clock.now() - last, 0.0)
+    # A hand-over raises the term before it gives the database away: a SOURCE in the old term is a copy that was written to.
+    age_s = None if last is None or replica.role is ReplicaRole.SOURCE else max(workshop.clock.now() - last, 0.0)
     if last is None or age_s is None:
         words = f"The age of the copy on {here.node.id} is NOT KNOWN ({replica.detail}): what will be lost is not known."
     else:
