@@ -39,6 +39,7 @@ _DRIVER_SECTIONS = {
     "services": "systemd",
     "schedule": "systemd-timer",
     "fencing": "manual",
+    "images": "linux-images",
 }
 
 

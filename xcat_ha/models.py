@@ -25,6 +25,8 @@ RUN_DIR = "/run/xcat-ha"
 COMMANDS_LOCK = f"{RUN_DIR}.commands.lock"
 """Held (shared) on a node by every command that changes something there: an operation that begins waits for those of a dead one."""
 SSH_DIR = "/etc/xcat-ha/ssh"
+IMAGES_NOTE = f"{STATE_DIR}/images.json"
+"""What the primary's images were when files were last copied; it is copied with them."""
 
 
 @frozen
@@ -115,12 +117,13 @@ class FileSet:
 
 @frozen
 class OsImage:
-    """One row of xCAT's ``osimage`` table with what a provisioner needs to know."""
+    """One row of xCAT's ``osimage`` table with what a provisioner needs to know. ``nodes``: those that wait to be installed with it."""
 
     name: str
     provmethod: str
     osvers: str = ""
     arch: str = ""
+    nodes: tuple[str, ...] = ()
 
 
 @frozen
@@ -193,6 +196,7 @@ class Pair:
     services: DriverChoice
     schedule: DriverChoice
     fencing: DriverChoice = field(factory=lambda: DriverChoice("manual"))
+    images: DriverChoice = field(factory=lambda: DriverChoice("linux-images"))
     file_sets: tuple[FileSet, ...] = ()
     xcat_dir: str = "/etc/xcat"
     min_free_mib: int = 512

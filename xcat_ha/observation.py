@@ -11,7 +11,7 @@ from attrs import frozen
 
 from xcat_ha._parallel import side_by_side
 from xcat_ha.errors import UnknownStateError
-from xcat_ha.interfaces import Drivers, Holding, ReplicaState, Runner, ScheduleState, Service, ServiceStates, SyncState
+from xcat_ha.interfaces import Drivers, Holding, ImageStates, ReplicaState, Runner, ScheduleState, Service, ServiceStates, SyncState
 from xcat_ha.models import RUN_DIR, STATE_DIR, Node, Pair
 from xcat_ha.steps import Command, Completed, reads
 from xcat_ha.term import NO_TERM, TERM_FILE, StoredTerm
@@ -110,6 +110,8 @@ class NodeState:
     """As stored on the node; ``NO_TERM`` if none is, None if it is not known."""
     guard: GuardWord | None = None
     """None: no guard has spoken since the node booted, or it is not known."""
+    images: ImageStates | None = None
+    """None: not asked."""
 
     @property
     def reachable(self) -> bool:
@@ -206,20 +208,24 @@ def core_questions() -> tuple[Command, ...]:
     )
 
 
-def observe(pair: Pair, drivers: Drivers, runner: Runner, now: float) -> PairState:
-    """Ask both nodes everything, side by side, one exchange each. ``now``: seconds since the epoch on this machine."""
+def observe(pair: Pair, drivers: Drivers, runner: Runner, now: float, *, images: bool = False) -> PairState:
+    """Ask both nodes everything, side by side, one exchange each. ``now``: seconds since the epoch on this machine.
+
+    ``images``: about images too, which reads the definitions of all xCAT nodes and takes seconds.
+    """
     found: dict[str, NodeState] = {}
 
     def ask(node: Node) -> None:
-        found[node.id] = observe_node(node, drivers, runner, now)
+        found[node.id] = observe_node(node, drivers, runner, now, images=images)
 
     side_by_side([partial(ask, node) for node in pair.nodes])
     return PairState(nodes={node.id: found[node.id] for node in pair.nodes}, observed_at=now)
 
 
-def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> NodeState:
-    """Ask one node everything in one exchange."""
+def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float, *, images: bool = False) -> NodeState:
+    """Ask one node everything in one exchange; ``images``: see :func:`observe`."""
     core = core_questions()
+    provisioner = drivers.images if images else None
     parts = [
         core,
         drivers.identity.questions(node),
@@ -227,6 +233,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         drivers.files.questions(node),
         drivers.services.questions(node),
         drivers.schedule.questions(node),
+        provisioner.questions(node) if provisioner is not None else (),
     ]
     answers = list(runner.read_many(node.id, [question for part in parts for question in part]))
     split: list[list[Completed]] = []
@@ -247,6 +254,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         journals=_journals(journals),
         term=term_of(term),
         guard=_guard(guard),
+        images=provisioner.interpret(node, split[6]) if provisioner is not None else None,
     )
 
 

@@ -23,6 +23,7 @@ from xcat_ha.local_node import local_node_id
 from xcat_ha.models import COMMANDS_LOCK, CONFIG_PATH, Node, Pair
 from xcat_ha.observation import PairState
 from xcat_ha.operations import Prepared, Result, Workshop, records
+from xcat_ha.planning.images import NodeImages
 from xcat_ha.planning.requirements import Finding, checks_of_pair, findings_of_state
 from xcat_ha.planning.turns import Turn
 from xcat_ha.planning.witness import WITNESS
@@ -32,6 +33,7 @@ from xcat_ha.status import Status, report_status
 from xcat_ha.verbs.activation import prepare_activation
 from xcat_ha.verbs.copying import prepare_sync, prepare_verify
 from xcat_ha.verbs.handover import prepare_handover
+from xcat_ha.verbs.images import findings_on_images, report_images
 from xcat_ha.verbs.rejoin import prepare_rejoin
 from xcat_ha.verbs.resume import abandon, prepare_resume
 from xcat_ha.verbs.setup import open_way, prepare_setup
@@ -88,13 +90,17 @@ class ManagedPair:
 
     def check(self) -> tuple[Finding, ...]:
         """Every question about the pair with its answer. Changes nothing."""
-        state = self._workshop.observe()
-        found = list(findings_of_state(self.pair, state))
+        state = self._workshop.observe(images=True)
+        found = [*findings_of_state(self.pair, state), *findings_on_images(self._workshop, state)]
         primary = self.pair.node(state.primary) if state.primary is not None else None
         questions = checks_of_pair(self.pair, self.drivers, primary)
         answers = judge(self._workshop.runner, [check for _, check in questions])
         found += [Finding(topic, check.question, answer, check.hint) for (topic, check), answer in zip(questions, answers, strict=True)]
         return tuple(found)
+
+    def images(self) -> tuple[NodeImages, ...]:
+        """What each image of the database lacks on the standby now. Changes nothing; what is not known is reported, not an error."""
+        return report_images(self._workshop, self._workshop.observe(images=True))
 
     def history(self) -> tuple[Record, ...]:
         """The newest operations recorded on both nodes, newest first.

@@ -183,4 +183,5 @@ def load_drivers(pair: Pair) -> Drivers:
         services=build("xcat_ha.services", pair.services),
         schedule=build("xcat_ha.schedule", pair.schedule),
         fence=build("xcat_ha.fencing", pair.fencing),
+        images=build("xcat_ha.images", pair.images),
     )

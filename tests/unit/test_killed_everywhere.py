@@ -53,7 +53,7 @@ class Fixed(Workshop):
 
     state: PairState = BOTH
 
-    def observe(self) -> PairState:
+    def observe(self, *, images: bool = False) -> PairState:
         return self.state
 
 

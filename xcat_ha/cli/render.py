@@ -12,6 +12,7 @@ from xcat_ha.steps import Command, Effect, Plan, Ref, Step, Verdict
 if TYPE_CHECKING:
     from xcat_ha.journal import Record
     from xcat_ha.operations import Result
+    from xcat_ha.planning.images import NodeImages
     from xcat_ha.planning.requirements import Finding
     from xcat_ha.registry import DriverInfo
     from xcat_ha.status import NodeReport, Status
@@ -61,6 +62,22 @@ def show_findings(findings: Sequence[Finding]) -> None:
         say(f"hint: {questions[0]}{more}: {hint}")
     fails = sum(finding.verdict is Verdict.FAILS for finding in findings)
     say(f"{len(findings) - len(bad)} hold, {fails} fail, {len(bad) - fails} unknown")
+
+
+def show_images(reports: Sequence[NodeImages]) -> None:
+    """One line for every thing an image lacks, one for every image that lacks nothing."""
+    words = {Verdict.HOLDS: "complete", Verdict.FAILS: "FAILS", Verdict.UNKNOWN: "unknown"}
+    for report in reports:
+        if report.detail:
+            say(f"{report.node}: not known: {report.detail}")
+            continue
+        rows: list[tuple[str, ...]] = []
+        for image in report.images:
+            rows += [(words[image.verdict], image.name, lack.role, lack.path, lack.problem) for lack in image.lacks]
+            if not image.lacks:
+                rows.append((words[image.verdict], image.name, "", "", image.detail))
+        table(("", "image", "what", "path", "problem"), rows, title=f"{report.node}, compared with {report.compared_with}")
+        say(f"{report.node}: {len(report.images) - len(report.lacking)} of {len(report.images)} images lack nothing")
 
 
 def _short(finding: Finding) -> str:

@@ -54,10 +54,11 @@ def _start_xcatd(given: PlanningInput, new: Node, state: PairState) -> Phase:
 
 def _serve(given: PlanningInput, new: Node, state: PairState) -> Phase:
     states = state.nodes[new.id].services
+    exports = given.drivers.images.steps_to_export(new) if given.drivers.images is not None else ()
     return Phase(
         name="serve",
-        why="Name server, DHCP and consoles are set up for the service address; they do not depend on each other.",
-        stages=(side_by_side(*lanes_to_generate(given, new, states), (step_to_await_tftp(given, new),)),),
+        why="Name server, DHCP, consoles and exports are set up for the service address; they do not depend on each other.",
+        stages=(side_by_side(*lanes_to_generate(given, new, states), exports, (step_to_await_tftp(given, new),)),),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xcat_ha.models import FileSet, Node
+from xcat_ha.models import IMAGES_NOTE, FileSet, Node
 from xcat_ha.observation import PairState
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.terms import received
@@ -12,10 +12,20 @@ DATABASE = "database"
 """Name of the database among the sets of ``xcat-ha sync``."""
 
 
-def file_lanes(given: PlanningInput, source: Node, target: Node, file_sets: tuple[FileSet, ...]) -> tuple[Steps, ...]:
-    """One lane per file set: sets do not depend on each other. The target takes them only in ``given.term``."""
-    files = given.drivers.files
-    return tuple(received(files.steps_to_sync(source, target, (file_set,)), target, source, given.term) for file_set in file_sets)
+def file_lanes(
+    given: PlanningInput, source: Node, target: Node, file_sets: tuple[FileSet, ...], *, note_images: bool = True
+) -> tuple[Steps, ...]:
+    """One lane per file set: sets do not depend on each other. The target takes them only in ``given.term``.
+
+    ``note_images``: what the images of ``source`` are is written down before the set that holds them is copied, and goes with it.
+    """
+    files, images = given.drivers.files, given.drivers.images
+
+    def lane(file_set: FileSet) -> Steps:
+        note = images.steps_to_note(source) if note_images and images is not None and IMAGES_NOTE in file_set.paths else ()
+        return (*note, *received(files.steps_to_sync(source, target, (file_set,)), target, source, given.term))
+
+    return tuple(lane(file_set) for file_set in file_sets)
 
 
 def plan_sync(given: PlanningInput, source: Node, target: Node, *, database: bool) -> Operation:

@@ -32,6 +32,7 @@ from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.steps import Plan, changes, reads
 from xcat_ha.term import StoredTerm
 from xcat_ha.verbs.basis import file_sets_of
+from xcat_ha.verbs.images import with_closing_list
 from xcat_ha.xcat.site import Site
 
 
@@ -68,7 +69,8 @@ def prepare_resume(workshop: Workshop) -> Prepared:
             journal.write("resumed", host=workshop.local)
             return run_operation(reduced, evolve(operation, requires=()), journal, done_phases=done)
 
-    return Prepared(plan, run)
+    resumed = Prepared(plan, run)
+    return with_closing_list(reduced, resumed, given.pair.node(record.parameters["new"])) if "new" in record.parameters else resumed
 
 
 def abandon(workshop: Workshop) -> Record:
