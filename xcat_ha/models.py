@@ -25,8 +25,6 @@ RUN_DIR = "/run/xcat-ha"
 COMMANDS_LOCK = f"{RUN_DIR}.commands.lock"
 """Held (shared) on a node by every command that changes something there: an operation that begins waits for those of a dead one."""
 SSH_DIR = "/etc/xcat-ha/ssh"
-IMAGES_NOTE = f"{STATE_DIR}/images.json"
-"""What the primary's images were when files were last copied; it is copied with them."""
 
 
 @frozen

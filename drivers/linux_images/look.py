@@ -15,8 +15,8 @@ from xcat_ha_drivers.linux_images.files import Found, files_of, foreign
 from xcat_ha_drivers.linux_images.nodes import Waiting, diskless_nodes, unready_nodes, waiting_nodes
 from xcat_ha_drivers.linux_images.tables import Tables, rooted
 
-NOTE = "/var/lib/xcat-ha/images.json"
-"""The same as ``xcat_ha.models.IMAGES_NOTE``, which this program does not import."""
+NOTE = ".xcat-ha-images.json"
+"""Below ``site.installdir``: it is copied with the images it tells of, by whatever copies them."""
 _HTTP_LIMIT_S = 5.0
 
 
@@ -25,7 +25,7 @@ def everything(tables: Tables) -> dict[str, Any]:
     files = image_files(tables)
     return {
         "images": images(tables, files),
-        "note": read_note(),
+        "note": read_note(tables.installdir),
         "waiting": [one._asdict() for one in waiting(tables, files)],
         "unready": unready_nodes(tables),
         "diskless": diskless_nodes(tables),
@@ -56,19 +56,18 @@ def images(tables: Tables, files: Mapping[str, Sequence[Found]]) -> list[dict[st
     return found
 
 
-def read_note() -> dict[str, Any] | None:
+def read_note(installdir: str) -> dict[str, Any] | None:
     """What was noted of the primary's images; None if nothing usable was."""
     try:
-        data = json.loads(rooted(NOTE).read_text(encoding="utf-8"))
+        data = json.loads(rooted(f"{installdir}/{NOTE}").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return data if isinstance(data, dict) else None
 
 
-def write_note(content: Sequence[dict[str, Any]] | None) -> None:
-    """Note it, as a whole or not at all. ``content`` None: it is not known, which is better than an old note taken for a new one."""
-    place = rooted(NOTE)
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def write_note(installdir: str, content: Sequence[dict[str, Any]]) -> None:
+    """Note it, as a whole or not at all."""
+    place = rooted(f"{installdir}/{NOTE}")
     new = place.with_name(f"{place.name}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -29,22 +29,17 @@ def _look(_given: argparse.Namespace) -> int:
     return 0
 
 
-def _current() -> list[dict[str, object]] | None:
-    try:
-        tables = read_tables()
-    except TablesError:
-        return None
-    return images(tables, image_files(tables))
-
-
 def _note(_given: argparse.Namespace) -> int:
-    write_note(_current())
+    tables = read_tables()
+    write_note(tables.installdir, images(tables, image_files(tables)))
     return 0
 
 
 def _noted(_given: argparse.Namespace) -> int:
-    note = read_note()
-    return _verdict("" if note is not None and note.get("images", ...) == _current() else "the note is not what the images are now")
+    tables = read_tables()
+    note = read_note(tables.installdir)
+    same = note is not None and note.get("images") == images(tables, image_files(tables))
+    return _verdict("" if same else "the note is not what the images are now")
 
 
 def _replay(given: argparse.Namespace) -> int:

@@ -247,16 +247,14 @@ def test_the_note_is_renewed_when_an_image_changes(host: Host) -> None:
     host.program("note")
     assert host.program("noted") == "HOLDS"
     assert {one.image.name for one in host.look().noted} == set(read_tables().osimage)
-    assert (host.root / "var/lib/xcat-ha/images.json").stat().st_mode & 0o777 == 0o600
+    assert (host.root / "install/.xcat-ha-images.json").stat().st_mode & 0o777 == 0o600
     (host.root / ROOTIMG / "rootimg.cpio.gz").write_text("built anew")
     assert host.program("noted").startswith("FAILS")
 
 
 def test_a_note_that_cannot_be_read_is_none(host: Host) -> None:
     for text in ("", "[]", "{", json.dumps({"images": None, "noted_at": 1.0})):
-        place = host.root / "var/lib/xcat-ha/images.json"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text)
+        (host.root / "install/.xcat-ha-images.json").write_text(text)
         assert host.look().noted_at is None
 
 

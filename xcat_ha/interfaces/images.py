@@ -121,9 +121,9 @@ class OsImageProvisioner(Driver[ImageStates]):
         return ()
 
     def steps_to_note(self, node: Node) -> Steps:
-        """Write down on ``node``, which serves, what its images are, in :data:`~xcat_ha.models.IMAGES_NOTE`; nothing by default.
+        """Write down below ``site.installdir`` of ``node``, which serves, what its images are; nothing by default.
 
-        The note travels with the files, so that truncated ones are known for what they are when ``node`` cannot be asked any more.
+        The note is copied with that directory, so that truncated files are known for what they are when ``node`` cannot be asked any more.
         """
         del node
         return ()

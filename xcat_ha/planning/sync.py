@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xcat_ha.models import IMAGES_NOTE, FileSet, Node
+from xcat_ha.models import FileSet, Node
 from xcat_ha.observation import PairState
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.terms import received
@@ -22,7 +22,8 @@ def file_lanes(
     files, images = given.drivers.files, given.drivers.images
 
     def lane(file_set: FileSet) -> Steps:
-        note = images.steps_to_note(source) if note_images and images is not None and IMAGES_NOTE in file_set.paths else ()
+        noted = note_images and images is not None and given.site.installdir.rstrip("/") in file_set.paths
+        note = images.steps_to_note(source) if noted and images is not None else ()
         return (*note, *received(files.steps_to_sync(source, target, (file_set,)), target, source, given.term))
 
     return tuple(lane(file_set) for file_set in file_sets)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from xcat_ha.errors import ConfigError
-from xcat_ha.models import IMAGES_NOTE, FileSet
+from xcat_ha.models import FileSet
 
 CONSERVER_CREDENTIALS = "/home/conserver/.xcat"
 
@@ -52,7 +52,7 @@ def standard_file_sets(
             excludes=_NEVER,
         ),
         # Owners in root images are those of the image, not of the management node.
-        FileSet(name="install", paths=(install, IMAGES_NOTE), excludes=(f"{install}/lost+found",), numeric_ids=True),
+        FileSet(name="install", paths=(install,), excludes=(f"{install}/lost+found",), numeric_ids=True),
         FileSet(name="tftp", paths=(tftp,), excludes=(f"{tftp}/lost+found",)),
         FileSet(name="hosts", paths=("/etc/hosts", "/etc/resolv.conf"), keep_lines=_LOOPBACK_LINES),
     )
