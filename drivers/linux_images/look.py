@@ -77,6 +77,11 @@ def write_note(installdir: str, content: Sequence[dict[str, Any]]) -> None:
     new.replace(place)
 
 
+def remove_note(installdir: str) -> None:
+    """No note rather than an old one that would be taken for a new one."""
+    rooted(f"{installdir}/{NOTE}").unlink(missing_ok=True)
+
+
 def http_trouble(tables: Tables, files: Mapping[str, Sequence[Found]]) -> str | None:
     """Why the HTTP server here does not give out a file of an image; empty if it does, None if no image has a file to ask for.
 

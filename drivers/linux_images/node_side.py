@@ -11,9 +11,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from xcat_ha_drivers.linux_images import nfs, pending
-from xcat_ha_drivers.linux_images.look import everything, image_files, images, read_note, write_note
+from xcat_ha_drivers.linux_images.look import everything, image_files, images, read_note, remove_note, write_note
 from xcat_ha_drivers.linux_images.tables import TablesError, read_site, read_tables, rooted
 
 _GENESIS = "/opt/xcat/share/xcat/netboot/genesis"
@@ -29,16 +30,31 @@ def _look(_given: argparse.Namespace) -> int:
     return 0
 
 
-def _note(_given: argparse.Namespace) -> int:
+def _current() -> list[dict[str, Any]]:
     tables = read_tables()
-    write_note(tables.installdir, images(tables, image_files(tables)))
+    return images(tables, image_files(tables))
+
+
+def _note(given: argparse.Namespace) -> int:
+    try:
+        content = _current()
+    except TablesError as error:
+        print(f"xcat-ha: what the images are cannot be told, so there is no note: {error}", file=sys.stderr)
+        remove_note(given.installdir)
+        return 0
+    write_note(given.installdir, content)
     return 0
 
 
-def _noted(_given: argparse.Namespace) -> int:
-    tables = read_tables()
-    note = read_note(tables.installdir)
-    same = note is not None and note.get("images") == images(tables, image_files(tables))
+def _noted(given: argparse.Namespace) -> int:
+    note = read_note(given.installdir)
+    try:
+        same = note is not None and note.get("images") == _current()
+    except TablesError as error:
+        if note is None:
+            print(f"HOLDS: there is no note, because what the images are cannot be told: {error}")
+            return 0
+        same = False
     return _verdict("" if same else "the note is not what the images are now")
 
 
@@ -106,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name in {"replay", "replayed"}:
             word.add_argument("image")
             word.add_argument("nodes", help="names, separated by commas")
+        if name in {"note", "noted"}:
+            word.add_argument("installdir")
         if name == "genesis":
             word.add_argument("arch")
     given = parser.parse_args(argv)

@@ -74,7 +74,7 @@ class LinuxImages(OsImageProvisioner):
             ),
         )
 
-    def steps_to_note(self, node: Node) -> Steps:
+    def steps_to_note(self, node: Node, installdir: str) -> Steps:
         """The sizes of all files of the images, for the day when this node cannot be asked."""
         return (
             Step(
@@ -82,9 +82,13 @@ class LinuxImages(OsImageProvisioner):
                 why=f"If {node.id} is lost, its standby must know what complete images look like.",
                 host=node.id,
                 done_when=_verdict(
-                    node, f"what the images of {node.id} are is noted there", "noted", hint="xcat-ha images tells what is wrong"
+                    node,
+                    f"what the images of {node.id} are is noted there, or cannot be told",
+                    "noted",
+                    installdir,
+                    hint="xcat-ha images tells what is wrong",
                 ),
-                commands=(changes(node.python, "-m", PROGRAM, "note", timeout_s=_LOOK_LIMIT_S),),
+                commands=(changes(node.python, "-m", PROGRAM, "note", installdir, timeout_s=_LOOK_LIMIT_S),),
             ),
         )
 

@@ -330,7 +330,8 @@ class ToyImages(_OnFiles, OsImageProvisioner):
     def steps_to_export(self, node: Node) -> Steps:
         return (self.make("export-directories", node, "exports"),)
 
-    def steps_to_note(self, node: Node) -> Steps:
+    def steps_to_note(self, node: Node, installdir: str) -> Steps:
+        del installdir
         return (self.make("note-images", node, "note"),)
 
 

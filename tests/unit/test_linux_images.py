@@ -243,13 +243,22 @@ def test_the_discovery_image_is_made_if_it_can_be(host: Host) -> None:
 
 
 def test_the_note_is_renewed_when_an_image_changes(host: Host) -> None:
-    assert host.program("noted").startswith("FAILS")
-    host.program("note")
-    assert host.program("noted") == "HOLDS"
+    assert host.program("noted", "/install").startswith("FAILS")
+    host.program("note", "/install")
+    assert host.program("noted", "/install") == "HOLDS"
     assert {one.image.name for one in host.look().noted} == set(read_tables().osimage)
     assert (host.root / "install/.xcat-ha-images.json").stat().st_mode & 0o777 == 0o600
     (host.root / ROOTIMG / "rootimg.cpio.gz").write_text("built anew")
-    assert host.program("noted").startswith("FAILS")
+    assert host.program("noted", "/install").startswith("FAILS")
+
+
+def test_a_database_that_does_not_answer_takes_the_old_note_away(host: Host) -> None:
+    host.program("note", "/install")
+    host.change("site", "key", "master", value="")
+    assert host.program("noted", "/install").startswith("FAILS")
+    host.program("note", "/install")
+    assert host.program("noted", "/install").startswith("HOLDS: there is no note")
+    assert not (host.root / "install/.xcat-ha-images.json").exists()
 
 
 def test_a_note_that_cannot_be_read_is_none(host: Host) -> None:

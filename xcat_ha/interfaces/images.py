@@ -120,10 +120,11 @@ class OsImageProvisioner(Driver[ImageStates]):
         del node
         return ()
 
-    def steps_to_note(self, node: Node) -> Steps:
-        """Write down below ``site.installdir`` of ``node``, which serves, what its images are; nothing by default.
+    def steps_to_note(self, node: Node, installdir: str) -> Steps:
+        """Write down below ``installdir`` (``site.installdir``) of ``node``, which serves, what its images are; nothing by default.
 
         The note is copied with that directory, so that truncated files are known for what they are when ``node`` cannot be asked any more.
+        Files are copied also when what the images are cannot be told: then there is no note rather than an old one.
         """
-        del node
+        del node, installdir
         return ()

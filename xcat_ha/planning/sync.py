@@ -22,8 +22,8 @@ def file_lanes(
     files, images = given.drivers.files, given.drivers.images
 
     def lane(file_set: FileSet) -> Steps:
-        noted = note_images and images is not None and given.site.installdir.rstrip("/") in file_set.paths
-        note = images.steps_to_note(source) if noted and images is not None else ()
+        installdir = given.site.installdir.rstrip("/")
+        note = images.steps_to_note(source, installdir) if note_images and images is not None and installdir in file_set.paths else ()
         return (*note, *received(files.steps_to_sync(source, target, (file_set,)), target, source, given.term))
 
     return tuple(lane(file_set) for file_set in file_sets)
