@@ -166,7 +166,9 @@ def test_toml_in_the_documentation_is_understood() -> None:
 # --- JSON, Python, files
 
 
-@pytest.mark.parametrize("shape", [Status, NodeReport, Problem, Finding, NodeImages, ImageReport, Result, Plan, Step, Command, Record, DriverInfo])
+@pytest.mark.parametrize(
+    "shape", [Status, NodeReport, Problem, Finding, NodeImages, ImageReport, Result, Plan, Step, Command, Record, DriverInfo]
+)
 def test_the_keys_of_json(shape: type) -> None:
     section = _sections(_text(DOCS / "json.rst"))[shape.__name__]
     assert _first_cells(section) == [attribute.name for attribute in attrs.fields(shape)]

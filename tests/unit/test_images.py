@@ -95,9 +95,15 @@ def test_the_note_stands_for_a_primary_that_does_not_answer() -> None:
     assert images_on(MNB, here, states("one", kernel(7))).verdict is Verdict.HOLDS, "what the primary says now is newer than its note"
 
 
-def test_an_image_that_the_copy_does_not_know_yet_is_named() -> None:
-    report = images_on(MNB, states("one", kernel(10)), states("two", kernel(10)))
-    assert [(image.name, image.verdict) for image in report.images] == [("one", Verdict.HOLDS), ("two", Verdict.FAILS)]
+def test_an_image_that_the_copy_does_not_know_yet_is_named_and_a_removed_one_is_none() -> None:
+    report = images_on(MNB, states("one", kernel(None)), states("two", kernel(10)))
+    assert [(image.name, image.verdict) for image in report.images] == [("two", Verdict.FAILS)]
+
+
+def test_an_image_that_is_newer_than_the_note_is_looked_at_all_the_same() -> None:
+    noted = (ImageState(OsImage("one", "netboot"), (kernel(10),)),)
+    report = images_on(MNB, states("two", kernel(None), noted=noted, noted_at=1.0), None)
+    assert [(image.name, image.verdict) for image in report.images] == [("two", Verdict.FAILS)]
 
 
 def test_silence_and_foreign_images_are_unknown() -> None:

@@ -95,7 +95,9 @@ def _reports(
 ) -> list[ImageReport]:
     known = None if there is None else {state.image.name: state for state in there}
     own = {state.image.name for state in here}
-    found = [_report(state, None if known is None else known.get(state.image.name), file_sets) for state in here]
+    # What a primary that answers does not know it has just removed; what a note does not know is newer than the note.
+    kept = [state for state in here if known is None or state.image.name in known or not live]
+    found = [_report(state, None if known is None else known.get(state.image.name), file_sets) for state in kept]
     for state in known.values() if known is not None and live else ():
         if state.image.name not in own:
             lack = Lack("", "", "it is not defined in the copy of the database yet", "database")
