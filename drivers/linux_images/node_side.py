@@ -49,12 +49,13 @@ def _note(given: argparse.Namespace) -> int:
 def _noted(given: argparse.Namespace) -> int:
     note = read_note(given.installdir)
     try:
-        same = note is not None and note.get("images") == _current()
+        content = _current()
     except TablesError as error:
-        if note is None:
-            print(f"HOLDS: there is no note, because what the images are cannot be told: {error}")
-            return 0
-        same = False
+        if note is not None:
+            return _verdict("the note is an old one")
+        print(f"HOLDS: there is no note, because what the images are cannot be told: {error}")
+        return 0
+    same = note is not None and note.get("images") == content
     return _verdict("" if same else "the note is not what the images are now")
 
 
