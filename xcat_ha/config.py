@@ -41,6 +41,7 @@ _DRIVER_SECTIONS = {
     "services": "systemd",
     "schedule": "systemd-timer",
     "fencing": "manual",
+    "images": "linux-images",
 }
 
 

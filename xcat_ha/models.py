@@ -117,12 +117,13 @@ class FileSet:
 
 @frozen
 class OsImage:
-    """One row of xCAT's ``osimage`` table with what a provisioner needs to know."""
+    """One row of xCAT's ``osimage`` table with what a provisioner needs to know. ``nodes``: those that wait to be installed with it."""
 
     name: str
     provmethod: str
     osvers: str = ""
     arch: str = ""
+    nodes: tuple[str, ...] = ()
 
 
 @frozen
@@ -197,6 +198,7 @@ class Pair:
     services: DriverChoice
     schedule: DriverChoice
     fencing: DriverChoice = field(factory=lambda: DriverChoice("manual"))
+    images: DriverChoice = field(factory=lambda: DriverChoice("linux-images"))
     file_sets: tuple[FileSet, ...] = ()
     xcat_dir: str = "/etc/xcat"
     min_free_mib: int = 512

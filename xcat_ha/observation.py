@@ -11,7 +11,7 @@ from attrs import frozen
 
 from xcat_ha._parallel import side_by_side
 from xcat_ha.errors import UnknownStateError
-from xcat_ha.interfaces import Drivers, Holding, ReplicaState, Runner, ScheduleState, Service, ServiceStates, SyncState
+from xcat_ha.interfaces import Drivers, Holding, ImageStates, ReplicaState, Runner, ScheduleState, Service, ServiceStates, SyncState
 from xcat_ha.maintenance import MAINTENANCE_FILE, NO_MAINTENANCE, Maintenance
 from xcat_ha.models import RUN_DIR, STATE_DIR, Node, Pair
 from xcat_ha.steps import Command, Completed, reads
@@ -119,6 +119,8 @@ class NodeState:
     """Services that ran when the node took the role; None: it has none, or it is not known."""
     maintenance: Maintenance | None = NO_MAINTENANCE
     """The last word on it that is stored there; None if it is not known."""
+    images: ImageStates | None = None
+    """None: not asked."""
 
     @property
     def reachable(self) -> bool:
@@ -226,20 +228,24 @@ def core_questions() -> tuple[Command, ...]:
     )
 
 
-def observe(pair: Pair, drivers: Drivers, runner: Runner, now: float) -> PairState:
-    """Ask both nodes everything, side by side, one exchange each. ``now``: seconds since the epoch on this machine."""
+def observe(pair: Pair, drivers: Drivers, runner: Runner, now: float, *, images: bool = False) -> PairState:
+    """Ask both nodes everything, side by side, one exchange each. ``now``: seconds since the epoch on this machine.
+
+    ``images``: about images too, which reads the definitions of all xCAT nodes and takes seconds.
+    """
     found: dict[str, NodeState] = {}
 
     def ask(node: Node) -> None:
-        found[node.id] = observe_node(node, drivers, runner, now)
+        found[node.id] = observe_node(node, drivers, runner, now, images=images)
 
     side_by_side([partial(ask, node) for node in pair.nodes])
     return PairState(nodes={node.id: found[node.id] for node in pair.nodes}, observed_at=now)
 
 
-def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> NodeState:
-    """Ask one node everything in one exchange."""
+def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float, *, images: bool = False) -> NodeState:
+    """Ask one node everything in one exchange; ``images``: see :func:`observe`."""
     core = core_questions()
+    provisioner = drivers.images if images else None
     parts = [
         core,
         drivers.identity.questions(node),
@@ -247,6 +253,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         drivers.files.questions(node),
         drivers.services.questions(node),
         drivers.schedule.questions(node),
+        provisioner.questions(node) if provisioner is not None else (),
     ]
     answers = list(runner.read_many(node.id, [question for part in parts for question in part]))
     split: list[list[Completed]] = []
@@ -270,6 +277,7 @@ def observe_node(node: Node, drivers: Drivers, runner: Runner, now: float) -> No
         boot_id=boot_id.stdout.strip() if boot_id.ok else "",
         served=frozenset(served.stdout.split()) - {"none"} if served.ok else None,
         maintenance=_maintenance(maintenance),
+        images=provisioner.interpret(node, split[6]) if provisioner is not None else None,
     )
 
 

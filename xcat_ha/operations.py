@@ -47,9 +47,9 @@ class Workshop:
         """The same, but these nodes are neither asked nor touched."""
         return evolve(self, runner=SilencedRunner(self.runner, silent)) if silent else self
 
-    def observe(self) -> PairState:
-        """Both nodes as they are now."""
-        return observe(self.pair, self.drivers, self.runner, self.clock.now())
+    def observe(self, *, images: bool = False) -> PairState:
+        """Both nodes as they are now; ``images``: see :func:`xcat_ha.observation.observe`."""
+        return observe(self.pair, self.drivers, self.runner, self.clock.now(), images=images)
 
 
 @frozen
@@ -318,8 +318,8 @@ def _run_phases(
         for number, planner in enumerate(operation.phases):
             if planner.name in done_phases and planner.outlives_reboot:
                 continue
-            if planner.needs_observation and number > 0:
-                state = workshop.observe()
+            if planner.needs_images or (planner.needs_observation and number > 0):
+                state = workshop.observe(images=planner.needs_images)
             phase_began = workshop.clock.monotonic()
             if operation.must_finish:
                 mirror(workshop, journal, phase=planner.name)

@@ -24,6 +24,7 @@ from xcat_ha.local_node import local_node_id
 from xcat_ha.models import COMMANDS_LOCK, CONFIG_PATH, Node, Pair
 from xcat_ha.observation import PairState
 from xcat_ha.operations import Prepared, Result, Workshop, records
+from xcat_ha.planning.images import NodeImages
 from xcat_ha.planning.requirements import Finding
 from xcat_ha.planning.turns import Turn
 from xcat_ha.planning.witness import WitnessWord, witness_node
@@ -34,10 +35,10 @@ from xcat_ha.verbs.activation import prepare_activation
 from xcat_ha.verbs.checking import check_pair
 from xcat_ha.verbs.copying import prepare_sync, prepare_verify
 from xcat_ha.verbs.handover import prepare_handover
+from xcat_ha.verbs.images import report_images
 from xcat_ha.verbs.maintenance import prepare_maintenance
 from xcat_ha.verbs.rejoin import prepare_rejoin
 from xcat_ha.verbs.resume import abandon, prepare_resume
-from xcat_ha.verbs.schemas import schema_findings
 from xcat_ha.verbs.setup import open_way, prepare_setup
 from xcat_ha.verbs.stepdown import has_nothing, step_down
 from xcat_ha.verbs.takeover import prepare_takeover
@@ -97,7 +98,11 @@ class ManagedPair:
 
     def check(self) -> tuple[Finding, ...]:
         """Every question about the pair with its answer. Changes nothing."""
-        return (*check_pair(self._workshop), *schema_findings(self._workshop))
+        return check_pair(self._workshop)
+
+    def images(self) -> tuple[NodeImages, ...]:
+        """What each image of the database lacks on the standby now. Changes nothing; what is not known is reported, not an error."""
+        return report_images(self._workshop, self._workshop.observe(images=True))
 
     def history(self) -> tuple[Record, ...]:
         """The newest operations recorded on both nodes, newest first.

@@ -42,6 +42,7 @@ GROUPS = {
     "services": "xcat_ha.services",
     "schedule": "xcat_ha.schedule",
     "fencing": "xcat_ha.fencing",
+    "images": "xcat_ha.images",
 }
 """Table of the configuration -> entry-point group of the driver it names."""
 
@@ -203,4 +204,5 @@ def load_drivers(pair: Pair) -> Drivers:
         services=build("services"),
         schedule=build("schedule"),
         fence=build("fencing"),
+        images=build("images"),
     )

@@ -228,7 +228,7 @@ def test_a_hand_over_and_what_is_told_of_it(site: CliSite) -> None:
     assert done.code == ExitCode.DONE
     result = done.json["result"]
     assert (result["operation"], result["changed"]) == ("failover", True)
-    assert [phase["name"] for phase in result["phases"]][-2:] == ["serve", "settle"]
+    assert [phase["name"] for phase in result["phases"]][-2:] == ["settle", "images"]
     assert "address" in site.facts("mnb")
     assert "address" not in site.facts("mna")
     (operation,) = site("history", "--json").json["operations"]

@@ -77,7 +77,7 @@ hostname = "mn"
 addresses = ["192.0.2.11/24"]
 """
 PRIMARY = "address source jobs running-xcatd running-dhcp running-dns running-console running-tftp"
-SECTIONS = ("database", "files", "network", "services", "schedule")
+SECTIONS = ("database", "files", "network", "services", "schedule", "images")
 
 
 class Outcome:

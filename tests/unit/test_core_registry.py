@@ -30,6 +30,8 @@ toy = tests.unit.test_core_toys:ToyIdentity
 toy = tests.unit.test_core_toys:ToyServices
 [xcat_ha.schedule]
 toy = tests.unit.test_core_toys:ToySchedule
+[xcat_ha.images]
+toy = tests.unit.test_core_toys:ToyImages
 """
 REPLICATION = "xcat_ha.replication"
 COMPLETE = """
@@ -84,6 +86,7 @@ def test_a_stranger_s_driver_is_found_like_one_of_ours(install: Install) -> None
         "xcat_ha.identity",
         "xcat_ha.services",
         "xcat_ha.schedule",
+        "xcat_ha.images",
     }
     assert {(info.distribution, info.problem) for info in found} == {("toy-drivers 1.0", "")}
     drivers = load_drivers(toy_pair("/srv/toys"))

@@ -18,9 +18,14 @@ from xcat_ha.interfaces import (
     Drivers,
     FileSyncer,
     Holding,
+    ImageFile,
+    ImageState,
+    ImageStates,
     Job,
     JobState,
+    Mount,
     NetworkIdentity,
+    OsImageProvisioner,
     OutputSink,
     ReplicaRole,
     ReplicaState,
@@ -34,8 +39,9 @@ from xcat_ha.interfaces import (
     SetState,
     SyncState,
     UnitState,
+    WaitingNode,
 )
-from xcat_ha.models import DriverChoice, Engine, FileSet, Node, Pair, ServiceIdentity
+from xcat_ha.models import DriverChoice, Engine, FileSet, Node, OsImage, Pair, ServiceIdentity
 from xcat_ha.steps import Check, Command, Completed, Effect, ExitStatus, Matches, Prints, Probe, Step, Steps, Trouble, changes, reads
 
 MNA = Node("mna", "mna.example.org", "192.0.2.21", "en1")
@@ -47,7 +53,7 @@ SETS = (FileSet("credentials", ("/etc/xcat/ca",)), FileSet("hosts", ("/etc/hosts
 def toy_pair(directory: Path | str = "/nowhere", **changed: Any) -> Pair:
     """A pair of the toy drivers."""
     toy = DriverChoice("toy", {"directory": str(directory)})
-    pair = Pair("toys", (MNA, MNB), "mna", IDENTITY, toy, toy, toy, toy, toy, source="/etc/xcat-ha/pair.toml")
+    pair = Pair("toys", (MNA, MNB), "mna", IDENTITY, toy, toy, toy, toy, toy, images=toy, source="/etc/xcat-ha/pair.toml")
     return evolve(pair, **changed)
 
 
@@ -292,6 +298,41 @@ class ToySchedule(_OnFiles, Schedule):
 
     def steps_to_stop(self, node: Node) -> Steps:
         return (self.drop("stop-jobs", node, "jobs"),)
+
+
+class ToyImages(_OnFiles, OsImageProvisioner):
+    """One image, whose kernel is there unless there is a file ``no-kernel``; ``waiting-NAME``: that node waits for it."""
+
+    def interpret(self, node: Node, answers: Sequence[Completed]) -> ImageStates:
+        del node
+        facts = self._facts(answers)
+        if facts is None:
+            return ImageStates(known=False, missing={}, detail="silent")
+        kernel = ImageFile("/install/kernel", "kernel", None if "no-kernel" in facts else 10)
+        names = tuple(sorted(name.removeprefix("waiting-") for name in facts if name.startswith("waiting-")))
+        image = OsImage("toy-image", "install", nodes=names)
+        return ImageStates(
+            known=True,
+            missing={"toy-image": ("/install/kernel",) if kernel.size is None else ()},
+            images=(ImageState(image, (kernel,)),),
+            waiting=tuple(WaitingNode(name, "toy-image", "install toy") for name in names),
+            exports=("/install",) if "exports" in facts else (),
+            configured_exports=() if "no-exports" in facts else ("/install",),
+            mounts=tuple(Mount(name.removeprefix("mounted-"), "/install") for name in sorted(facts) if name.startswith("mounted-")),
+        )
+
+    def steps_to_serve(self, images: Sequence[OsImage], node: Node) -> Steps:
+        return tuple(self.make(f"set-{name}", node, f"set-{name}") for image in images for name in image.nodes)
+
+    def steps_to_withdraw(self, node: Node) -> Steps:
+        return (self.drop("withdraw-exports", node, "exports"),)
+
+    def steps_to_export(self, node: Node) -> Steps:
+        return (self.make("export-directories", node, "exports"),)
+
+    def steps_to_note(self, node: Node, installdir: str) -> Steps:
+        del installdir
+        return (self.make("note-images", node, "note"),)
 
 
 def toy_drivers(pair: Pair) -> Drivers:

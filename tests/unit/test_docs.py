@@ -24,6 +24,7 @@ from xcat_ha.errors import ExitCode
 from xcat_ha.journal import Record
 from xcat_ha.models import FileSet, IdentityMode
 from xcat_ha.operations import Result
+from xcat_ha.planning.images import ImageReport, NodeImages
 from xcat_ha.planning.requirements import Finding
 from xcat_ha.problems import Problem
 from xcat_ha.registry import INTERFACES, DriverInfo
@@ -138,7 +139,7 @@ def test_the_drivers_their_tables_and_options() -> None:
     for table, driver in config._DRIVER_SECTIONS.items():
         assert re.search(rf"\* - ``\[{table}\]``\n     - ``{driver}``", section), table
     groups = {"database": "replication", "files": "files", "network": "identity"}
-    groups |= {"services": "services", "schedule": "schedule", "fencing": "fencing"}
+    groups |= {"services": "services", "schedule": "schedule", "fencing": "fencing", "images": "images"}
     options = set(re.findall(r"^   \* -(?: ``[a-z-]+``)?\n     - ``(\w+)``\n     - (?:\d+|\([a-z' ]+\))$", section, re.MULTILINE))
     real: set[str] = set()
     for table, driver in config._DRIVER_SECTIONS.items():
@@ -173,7 +174,10 @@ def test_toml_in_the_documentation_is_understood() -> None:
 # --- JSON, Python, files
 
 
-@pytest.mark.parametrize("shape", [Status, AtWork, NodeReport, Problem, Setting, Finding, Result, Plan, Step, Command, Record, DriverInfo])
+_SHAPES = [Status, AtWork, NodeReport, Problem, Setting, Finding, NodeImages, ImageReport, Result, Plan, Step, Command, Record, DriverInfo]
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
 def test_the_keys_of_json(shape: type) -> None:
     section = _sections(_text(DOCS / "json.rst"))[shape.__name__]
     assert _first_cells(section) == [attribute.name for attribute in attrs.fields(shape)]

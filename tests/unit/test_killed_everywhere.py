@@ -55,7 +55,7 @@ class Fixed(Workshop):
 
     state: PairState = BOTH
 
-    def observe(self) -> PairState:
+    def observe(self, *, images: bool = False) -> PairState:
         return self.state
 
 

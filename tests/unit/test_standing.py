@@ -166,7 +166,8 @@ class Fixed(Workshop):
 
     state: PairState = field(kw_only=True)
 
-    def observe(self) -> PairState:
+    def observe(self, *, images: bool = False) -> PairState:
+        del images
         return self.state
 
 

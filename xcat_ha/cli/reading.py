@@ -51,6 +51,30 @@ class CheckVerb(Verb):
         return self.answer(work)
 
 
+@XcatHa.subcommand("images")
+class ImagesVerb(Verb):
+    """What each operating system image lacks on the standby now, against the primary. Changes nothing."""
+
+    def main(self) -> int:
+        """Exit codes: 0 all are complete, 1 one lacks something, 4 something is not known."""
+
+        def work() -> ExitCode:
+            from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+            from xcat_ha.steps import Verdict  # noqa: PLC0415
+
+            with self.load(read_only=True) as pair:
+                found = pair.images()
+            verdicts = {report.verdict for report in found}
+            code = ExitCode.FAILED if Verdict.FAILS in verdicts else ExitCode.UNKNOWN if Verdict.UNKNOWN in verdicts else ExitCode.DONE
+            if self.as_json:
+                self.print_json(code, nodes=found)
+            else:
+                render.show_images(found)
+            return code
+
+        return self.answer(work)
+
+
 @XcatHa.subcommand("history")
 class HistoryVerb(Verb):
     """The newest operations recorded on both nodes."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xcat_ha.effective import Setting
     from xcat_ha.journal import Record
     from xcat_ha.operations import Result
+    from xcat_ha.planning.images import NodeImages
     from xcat_ha.planning.requirements import Finding
     from xcat_ha.registry import DriverInfo
     from xcat_ha.status import AtWork, NodeReport, Status
@@ -66,19 +67,29 @@ def show_findings(findings: Sequence[Finding]) -> None:
     say(f"{len(findings) - len(bad)} hold, {fails} fail, {len(bad) - fails} unknown")
 
 
+def show_images(reports: Sequence[NodeImages]) -> None:
+    """One line for every thing an image lacks, one for every image that lacks nothing."""
+    words = {Verdict.HOLDS: "complete", Verdict.FAILS: "FAILS", Verdict.UNKNOWN: "unknown"}
+    for report in reports:
+        if report.detail:
+            say(f"{report.node}: not known: {report.detail}")
+            continue
+        rows: list[tuple[str, ...]] = []
+        for image in report.images:
+            rows += [(words[image.verdict], image.name, lack.role, lack.path, lack.problem) for lack in image.lacks]
+            if not image.lacks:
+                rows.append((words[image.verdict], image.name, "", "", image.detail))
+        table(("", "image", "what", "path", "problem"), rows, title=f"{report.node}, compared with {report.compared_with}")
+        say(f"{report.node}: {len(report.images) - len(report.lacking)} of {len(report.images)} images lack nothing")
+
+
 def _short(finding: Finding) -> str:
     return finding.judgement.detail.replace("\n", " ")[:160]
 
 
 def show_status(status: Status) -> None:
     """The pair at a glance; an unfinished operation and problems first."""
-    if status.maintenance is not None:
-        say(_maintenance_line(status.maintenance))
-    if status.running:
-        say(f"running now: {status.running}")
-    for problem in status.problems:
-        say(f"{'unknown' if problem.unknown else 'PROBLEM'}: {problem.what}")
-        say(f"    hint: {problem.hint}")
+    _show_what_is_urgent(status)
     say(f"pair {status.pair}: primary is {status.primary or 'not known or nobody'}, preferred is {status.preferred}")
     table(("node", "role", "hostname", "service address", "database", "services"), [_node_row(node) for node in status.nodes])
     for node in status.nodes:
@@ -93,6 +104,16 @@ def show_status(status: Status) -> None:
     if status.primary is not None:
         lost = "unknown" if status.would_lose_s is None else f"what was written in the last {age(status.would_lose_s)}"
         say(f"would be lost if {status.primary} died now: {lost}")
+
+
+def _show_what_is_urgent(status: Status) -> None:
+    if status.maintenance is not None:
+        say(_maintenance_line(status.maintenance))
+    if status.running:
+        say(f"running now: {status.running}")
+    for problem in status.problems:
+        say(f"{'unknown' if problem.unknown else 'PROBLEM'}: {problem.what}")
+        say(f"    hint: {problem.hint}")
 
 
 def _maintenance_line(work: AtWork) -> str:

@@ -13,6 +13,7 @@ from xcat_ha.errors import ExitCode, XcatHaError
 from xcat_ha.journal import Record
 from xcat_ha.operations import Result
 from xcat_ha.planfile import to_data
+from xcat_ha.planning.images import NodeImages
 from xcat_ha.planning.requirements import Finding
 from xcat_ha.registry import DriverInfo
 from xcat_ha.status import Status
@@ -48,7 +49,7 @@ def error_data(error: XcatHaError) -> dict[str, str]:
     }
 
 
-def data_of(value: Status | Result | Plan | Sequence[Record] | Sequence[Finding] | Sequence[DriverInfo]) -> Any:
+def data_of(value: Status | Result | Plan | Sequence[Record] | Sequence[Finding] | Sequence[DriverInfo] | Sequence[NodeImages]) -> Any:
     """Plain data of a library's answer."""
     if isinstance(value, Plan):
         return to_data(value)

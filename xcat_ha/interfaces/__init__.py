@@ -5,7 +5,7 @@ from xcat_ha.interfaces._driver import Driver
 from xcat_ha.interfaces.fencing import Fence, PowerState
 from xcat_ha.interfaces.files import FileSyncer, SetState, SyncState
 from xcat_ha.interfaces.identity import Holding, NetworkIdentity
-from xcat_ha.interfaces.images import ImageStates, OsImageProvisioner
+from xcat_ha.interfaces.images import ImageFile, ImageState, ImageStates, Mount, OsImageProvisioner, WaitingNode
 from xcat_ha.interfaces.replication import Capability, Contents, ReplicaRole, ReplicaState, ReplicationBackend
 from xcat_ha.interfaces.runner import OutputSink, Runner
 from xcat_ha.interfaces.schedule import Job, JobState, Schedule, ScheduleState
@@ -21,9 +21,12 @@ __all__ = [
     "Fence",
     "FileSyncer",
     "Holding",
+    "ImageFile",
+    "ImageState",
     "ImageStates",
     "Job",
     "JobState",
+    "Mount",
     "NetworkIdentity",
     "OsImageProvisioner",
     "OutputSink",
@@ -40,4 +43,5 @@ __all__ = [
     "SetState",
     "SyncState",
     "UnitState",
+    "WaitingNode",
 ]

@@ -7,6 +7,7 @@ from attrs import frozen
 from xcat_ha.interfaces.fencing import Fence
 from xcat_ha.interfaces.files import FileSyncer
 from xcat_ha.interfaces.identity import NetworkIdentity
+from xcat_ha.interfaces.images import OsImageProvisioner
 from xcat_ha.interfaces.replication import ReplicationBackend
 from xcat_ha.interfaces.schedule import Schedule
 from xcat_ha.interfaces.services import ServiceControl
@@ -23,3 +24,5 @@ class Drivers:
     schedule: Schedule
     fence: Fence | None = None
     """None only in programs that never fence."""
+    images: OsImageProvisioner | None = None
+    """None only in programs that never look at images."""

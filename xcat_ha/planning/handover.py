@@ -14,6 +14,7 @@ from attrs import evolve
 from xcat_ha.interfaces import Service
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState
+from xcat_ha.planning.images import phases_for_images
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.serving import phases_to_serve
 from xcat_ha.planning.sync import file_lanes
@@ -34,6 +35,7 @@ def plan_handover(given: PlanningInput, old: Node, new: Node, *, verb: str = "fa
         PhasePlanner("last-copy", partial(_last_copy, given, old, new), needs_observation=False),
         PhasePlanner("release", partial(_release, given, old), needs_observation=False),
         *phases_to_serve(given, new, (old, new)),
+        *phases_for_images(given, new),
     )
     identity = given.pair.identity
     addresses = ", ".join(str(address.ip) for address in identity.addresses)
@@ -86,7 +88,8 @@ def _stop_xcatd(given: PlanningInput, old: Node, state: PairState) -> Phase:
 def _last_copy(given: PlanningInput, old: Node, new: Node, state: PairState) -> Phase:
     term = term_after(given, old, new)
     database = received(given.drivers.replication.steps_to_hand_over(old, new), new, old, term)
-    lanes = (database, *file_lanes(evolve(given, term=term), old, new, given.file_sets))
+    # xcatd does not run any more, and reading its tables past it would take seconds that nobody is served in: no new note of the images.
+    lanes = (database, *file_lanes(evolve(given, term=term), old, new, given.file_sets, note_images=False))
     # A console server that is still opening consoles takes long to stop, and nothing depends on it.
     consoles = given.drivers.services.steps_to_stop(old, (Service.CONSOLE,), state.nodes[old.id].services)
     return Phase(
@@ -100,11 +103,12 @@ def _release(given: PlanningInput, old: Node, state: PairState) -> Phase:
     services = given.drivers.services
     states = state.nodes[old.id].services
     stops = [services.steps_to_stop(old, (service,), states) for service in _SERVED]
+    exports = given.drivers.images.steps_to_withdraw(old) if given.drivers.images is not None else ()
     return Phase(
         name="release",
         why=f"{old.id} must hold nothing of the role before {given.pair.other(old.id).id} takes it.",
         stages=(
-            side_by_side(*stops, given.drivers.schedule.steps_to_stop(old)),
+            side_by_side(*stops, exports, given.drivers.schedule.steps_to_stop(old)),
             side_by_side(given.drivers.identity.steps_to_release(old, given.pair.identity)),
         ),
     )

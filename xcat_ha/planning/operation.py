@@ -44,6 +44,7 @@ class PhasePlanner:
         plan: from a fresh observation to the phase.
         needs_observation: False if ``plan`` does not look at the services' state, so that the last observation will do (a hand-over
             should not ask two hosts again between releasing and acquiring an address).
+        needs_images: whether ``plan`` looks at images, which are observed only for such phases.
         outlives_reboot: False if a reboot undoes it (addresses, running services): resume looks at such a phase again although it was
             complete, and its steps skip themselves where their effect is still there.
     """
@@ -52,6 +53,7 @@ class PhasePlanner:
     plan: Callable[[PairState], Phase]
     needs_observation: bool = True
     outlives_reboot: bool = True
+    needs_images: bool = False
 
 
 @frozen

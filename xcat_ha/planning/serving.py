@@ -60,13 +60,14 @@ def _stages_to_start_xcatd(given: PlanningInput, new: Node, states: ServiceState
 def _serve(given: PlanningInput, new: Node, state: PairState) -> Phase:
     return Phase(
         name="serve",
-        why="Name server, DHCP and consoles are set up for the service address; they do not depend on each other.",
+        why="Name server, DHCP, consoles and exports are set up for the service address; they do not depend on each other.",
         stages=(_stage_of_services(given, new, state.nodes[new.id].services),),
     )
 
 
 def _stage_of_services(given: PlanningInput, new: Node, states: ServiceStates) -> Stage:
-    return side_by_side(*lanes_to_generate(given, new, states), (step_to_await_tftp(given, new),))
+    exports = given.drivers.images.steps_to_export(new) if given.drivers.images is not None else ()
+    return side_by_side(*lanes_to_generate(given, new, states), exports, (step_to_await_tftp(given, new),))
 
 
 def stages_to_serve(given: PlanningInput, node: Node, states: ServiceStates) -> tuple[Stage, ...]:

@@ -12,10 +12,21 @@ DATABASE = "database"
 """Name of the database among the sets of ``xcat-ha sync``."""
 
 
-def file_lanes(given: PlanningInput, source: Node, target: Node, file_sets: tuple[FileSet, ...]) -> tuple[Steps, ...]:
-    """One lane per file set: sets do not depend on each other. The target takes them only in ``given.term``."""
-    files = given.drivers.files
-    return tuple(received(files.steps_to_sync(source, target, (file_set,)), target, source, given.term) for file_set in file_sets)
+def file_lanes(
+    given: PlanningInput, source: Node, target: Node, file_sets: tuple[FileSet, ...], *, note_images: bool = True
+) -> tuple[Steps, ...]:
+    """One lane per file set: sets do not depend on each other. The target takes them only in ``given.term``.
+
+    ``note_images``: what the images of ``source`` are is written down before the set that holds them is copied, and goes with it.
+    """
+    files, images = given.drivers.files, given.drivers.images
+
+    def lane(file_set: FileSet) -> Steps:
+        installdir = given.site.installdir.rstrip("/")
+        note = images.steps_to_note(source, installdir) if note_images and images is not None and installdir in file_set.paths else ()
+        return (*note, *received(files.steps_to_sync(source, target, (file_set,)), target, source, given.term))
+
+    return tuple(lane(file_set) for file_set in file_sets)
 
 
 def plan_sync(given: PlanningInput, source: Node, target: Node, *, database: bool) -> Operation:

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from xcat_ha.models import IPInterface, Node
 from xcat_ha.observation import PairState
+from xcat_ha.planning.images import phases_for_images
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.serving import phases_to_serve
 from xcat_ha.planning.terms import step_to_store
@@ -53,6 +54,7 @@ def plan_takeover(given: PlanningInput, old: Node, new: Node, *, confirmed: bool
             PhasePlanner("raise-term", partial(_raise_term, given, old, new), needs_observation=False),
             PhasePlanner("promote", partial(_promote, given, new), needs_observation=False),
             *phases_to_serve(given, new, (new,)),
+            *phases_for_images(given, new),
         ),
         requires=(
             *(checks_of_silence(given, old, new) if confirmed else ()),

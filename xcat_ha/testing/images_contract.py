@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from xcat_ha.interfaces import ImageStates, OsImageProvisioner
 from xcat_ha.models import OsImage
+from xcat_ha.planfile import steps_from_json, steps_to_json
+from xcat_ha.steps import Effect
 from xcat_ha.testing.driver_contract import Deed, DriverContract
 from xcat_ha.testing.site import Site
 
@@ -92,6 +94,16 @@ class ImagesContract(DriverContract[OsImageProvisioner]):
         self.arrived(site, driver)
         site.execute(driver.steps_to_serve(self.images[:1], site.first))
         assert [self.is_served(site, site.first.id, image) for image in self.images] == [True, False]
+
+    def test_steps_that_a_driver_may_leave_out_are_plain_data_too(self, driver: OsImageProvisioner, site: Site) -> None:
+        self.arrived(site, driver)
+        node = site.first
+        steps = (*driver.steps_to_withdraw(node), *driver.steps_to_export(node), *driver.steps_to_note(node, "/install"))
+        assert steps_from_json(steps_to_json(steps)) == steps
+        assert not site.runner.log, "planning ran a command"
+        for step in steps:
+            assert step.host == node.id
+            assert all(probe.command.effect is Effect.READS for probe in step.done_when.probes)
 
     def test_no_images_need_no_steps(self, driver: OsImageProvisioner, site: Site) -> None:
         assert driver.steps_to_serve((), site.first) == ()

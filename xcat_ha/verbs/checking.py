@@ -12,6 +12,8 @@ from xcat_ha.planning.requirements import Finding, checks_of_pair, findings_of_s
 from xcat_ha.planning.standing import finding_of_lock, findings_of_guards, findings_of_terms, guard_checks, locks_to_ask_about
 from xcat_ha.planning.witness import is_configured, witness_has
 from xcat_ha.steps import Check, Prints, Probe, Verdict
+from xcat_ha.verbs.images import findings_on_images
+from xcat_ha.verbs.schemas import schema_findings
 
 _IS_ALIVE = {Verdict.HOLDS: True, Verdict.FAILS: False, Verdict.UNKNOWN: None}
 
@@ -19,13 +21,14 @@ _IS_ALIVE = {Verdict.HOLDS: True, Verdict.FAILS: False, Verdict.UNKNOWN: None}
 def check_pair(workshop: Workshop) -> tuple[Finding, ...]:
     """What the observation answers, and what has to be asked besides. Changes nothing."""
     pair, drivers = workshop.pair, workshop.drivers
-    state = workshop.observe()
+    state = workshop.observe(images=True)
     primary = pair.node(state.primary) if state.primary is not None else None
     questions = (*checks_of_pair(pair, drivers, primary), *guard_checks(pair, drivers, state), *_witness_checks(workshop, state))
     answers = judge(workshop.runner, [check for _, check in questions])
     asked = tuple(Finding(topic, check.question, answer, check.hint) for (topic, check), answer in zip(questions, answers, strict=True))
     standing = (*findings_of_terms(state), *findings_of_guards(pair, state), *_findings_of_locks(workshop, state))
-    return (*findings_of_state(pair, state), *standing, *asked)
+    copies = (*findings_on_images(workshop, state), *schema_findings(workshop))
+    return (*findings_of_state(pair, state), *standing, *asked, *copies)
 
 
 def _witness_checks(workshop: Workshop, state: PairState) -> tuple[tuple[str, Check], ...]:

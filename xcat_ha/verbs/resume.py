@@ -34,6 +34,7 @@ from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.steps import Plan, changes, reads
 from xcat_ha.term import StoredTerm
 from xcat_ha.verbs.basis import file_sets_of
+from xcat_ha.verbs.images import with_closing_list
 from xcat_ha.verbs.rejoin import with_files
 from xcat_ha.xcat.site import Site
 
@@ -79,7 +80,8 @@ def prepare_resume(workshop: Workshop) -> Prepared:
         primary, returned = (workshop.pair.node(record.parameters[side]) for side in ("primary", "returned"))
         return with_files(workshop, result, primary, returned)
 
-    return Prepared(plan, run)
+    resumed = Prepared(plan, run)
+    return with_closing_list(reduced, resumed, given.pair.node(record.parameters["new"])) if "new" in record.parameters else resumed
 
 
 def _phases_done(entries: Sequence[Mapping[str, object]]) -> frozenset[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from attrs import evolve
+
 from xcat_ha.errors import RefusedError, UnreachableError
 from xcat_ha.interfaces import ReplicaRole
 from xcat_ha.journal import new_operation_id
@@ -11,9 +13,11 @@ from xcat_ha.models import Node
 from xcat_ha.observation import NodeState, PairState, Role
 from xcat_ha.operations import Prepared, Reach, Workshop, prepared
 from xcat_ha.planning import PlanningInput
+from xcat_ha.planning.images import images_on, sentences_about_images
 from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.term import NO_TERM
 from xcat_ha.verbs.basis import offline_site
+from xcat_ha.verbs.images import images_of, with_closing_list
 from xcat_ha.verbs.terms import highest_term, refuse_conflict_unless_down
 
 
@@ -33,7 +37,7 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
     new = workshop.pair.other(old.id)
     if workshop.local == old.id:
         raise RefusedError(f"this is {old.id} itself", state="nothing was changed", hint=f"run it on {new.id}")
-    state = workshop.observe()
+    state = workshop.observe(images=workshop.drivers.images is not None)
     refuse_conflict_unless_down(state, old)
     there, here = state.nodes[old.id], state.nodes[new.id]
     _require_able(state, old, new, confirmed=confirmed)
@@ -41,7 +45,8 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
     announced = _loss(workshop, here, there, allow_data_loss=allow_data_loss)
     term = highest_term(state)
     given = PlanningInput(workshop.pair, workshop.drivers, site, (), new_operation_id("failover", workshop.clock), term)
-    operation = plan_takeover(given, old, new, confirmed=confirmed, announced=announced)
+    plan = plan_takeover(given, old, new, confirmed=confirmed, announced=announced)
+    operation = evolve(plan, summary=(*plan.summary, *_images_named(workshop, state, old, new)))
     down = frozenset({old.id})
 
     def why_not(now: PairState) -> str:
@@ -49,7 +54,15 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
             return f"{new.id} was standby when this was planned; now it is {now.nodes[new.id].role}"
         return "" if now.nodes[new.id].term in {here.term, None} else f"the term of {new.id} was raised meanwhile"
 
-    return prepared(workshop, operation, given, state, why_not=why_not, reach=Reach(down, down) if confirmed else Reach(down=down))
+    reach = Reach(down, down) if confirmed else Reach(down=down)
+    return with_closing_list(workshop, prepared(workshop, operation, given, state, why_not=why_not, reach=reach), new)
+
+
+def _images_named(workshop: Workshop, state: PairState, old: Node, new: Node) -> tuple[str, ...]:
+    """Images that are not complete on the node that is to serve them: against the old primary, or against what was noted of it."""
+    if workshop.drivers.images is None:
+        return ()
+    return sentences_about_images(images_on(new, images_of(state, new), images_of(state, old)), planned=False)
 
 
 def _require_able(state: PairState, old: Node, new: Node, *, confirmed: bool) -> None:

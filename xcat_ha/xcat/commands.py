@@ -19,6 +19,8 @@ MAKEDHCP = f"{SBIN}/makedhcp"
 MAKECONSERVERCF = f"{SBIN}/makeconservercf"
 
 MAKEGOCONS = f"{SBIN}/makegocons"
+NODESET = f"{SBIN}/nodeset"
+MKNB = f"{SBIN}/mknb"
 
 XCATD_PORT = 3001
 """Default of ``site.xcatdport``."""
