@@ -115,6 +115,32 @@ def service_prefix(service: IPv4Interface, others: Iterable[Interface]) -> int:
     raise ValueError(f"no prefix length is left for {service.ip}")
 
 
+def why_not_fitting(links: Iterable[Link], device: str, services: Sequence[Interface]) -> str:
+    """Which other interface is on a network that the wider mask of the service form contains beside the cluster's own.
+
+    For peers there xCAT would take the service address too, if its interface is listed before theirs.
+    """
+    links = tuple(links)
+    link = find_link(links, device)
+    if link is None:
+        return f"there is no interface {device}"
+    ours = {service.ip for service in services}
+    for service in services:
+        if isinstance(service, IPv4Interface) and has_company(link, service, services):
+            prefix = service_prefix(service, [held.address for held in link.addresses if held.address.ip not in ours])
+            wide = IPv4Interface((int(service.ip), prefix))
+            for held in every(other for other in links if other.name != device):
+                if _is_beside(held.address, service, wide):
+                    return f"{held.address} is on {held.device}: xCAT would take {wide} for its peers too, whose mask contains them"
+    return ""
+
+
+def _is_beside(address: Interface, service: IPv4Interface, wide: IPv4Interface) -> bool:
+    if not isinstance(address, IPv4Interface):
+        return False
+    return address.network.subnet_of(wide.network) and not address.network.subnet_of(service.network)
+
+
 def has_company(link: Link, service: Interface, services: Sequence[Interface]) -> bool:
     """Whether ``link`` has an address in the service address's network that is no service address."""
     ours = {other.ip for other in services}

@@ -109,6 +109,16 @@ class LinuxIdentity(NetworkIdentity):
             hint="another machine has the service address: find it by the address shown, and stop or fence it",
         )  # fmt: skip
 
+    def checks(self, node: Node, identity: ServiceIdentity) -> tuple[Check, ...]:
+        """Whether the addresses the node has let xCAT find the service address, and nothing but it, for each of its peers."""
+        hint = (
+            f"take the other address off {node.interface} of {node.id}, or use mode service-address"
+            if identity.mode is IdentityMode.REPLACE
+            else 'choose mode = "replace" in [service], which needs no wider mask, or another network for that interface'
+        )
+        question = f"the addresses of {node.id} let xCAT take {identity.primary_address} where it should, and only there"
+        return (_verdict(node, question, "fitting", *self._addressed(node, identity), hint=hint),)
+
     def steps_to_make_own(self, node: Node, identity: ServiceIdentity) -> Steps:
         """Own address now, own address and name for good, then the service address in its new form.
 

@@ -1,7 +1,7 @@
 """Program of the driver ``linux`` on the node. Standard library only.
 
-Verbs ``free``, ``held``, ``released``, ``hostname-restored``, ``rewritable``, ``own-present``, ``converted``, ``boot-files-clean``,
-``hostname-stored-clean`` and ``named`` only read, and print a verdict; the others change what their name says.
+Verbs ``fitting``, ``free``, ``held``, ``released``, ``hostname-restored``, ``rewritable``, ``own-present``, ``converted``,
+``boot-files-clean``, ``hostname-stored-clean`` and ``named`` only read, and print a verdict; the others change what their name says.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from xcat_ha_drivers.linux.addresses import (
     has_own,
     in_service_form,
     other_forms,
+    why_not_fitting,
     why_not_held,
     why_not_released,
 )
@@ -91,6 +92,13 @@ def _mark_announced(services: Sequence[Interface]) -> None:
     path = under_root(ANNOUNCED)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([str(service.ip) for service in services]))
+
+
+def fitting(args: argparse.Namespace) -> int:
+    """Verdict: no address of this machine makes xCAT take the wrong one."""
+    if args.mode == REPLACE:
+        return answer(exchange.why_not_replaceable(args.interface, args.own, args.address))
+    return answer(why_not_fitting(read_links(), args.interface, args.address))
 
 
 def take(args: argparse.Namespace) -> int:
@@ -248,7 +256,8 @@ def hostname_restored(args: argparse.Namespace) -> int:
 
 
 VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "free": free, "held": held, "released": released, "take": take, "drop": drop, "convert": convert, "converted": converted,
+    "fitting": fitting, "free": free, "held": held,
+    "released": released, "take": take, "drop": drop, "convert": convert, "converted": converted,
     "hostname": hostname, "restore-hostname": restore_hostname, "hostname-restored": hostname_restored, **migration.VERBS,
 }  # fmt: skip
 

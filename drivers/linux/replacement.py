@@ -51,11 +51,10 @@ def case_of(link: Link, own: str, services: Sequence[Interface]) -> Case | None:
     That is so if the node's own address is on another network or interface, or of another family: then the service address is alone.
     """
     address = ip_address(own)
-    for service in services:
-        fits = isinstance(service, IPv4Interface) and isinstance(address, IPv4Address) and address in service.network
-        if fits and any(held.address.ip == address for held in link.addresses):
-            return Case(service, address, tuple(services))
-    return None
+    if not isinstance(address, IPv4Address) or not any(held.address.ip == address for held in link.addresses):
+        return None
+    fours = (service for service in services if isinstance(service, IPv4Interface) and address in service.network)
+    return next((Case(service, address, tuple(services)) for service in fours), None)
 
 
 def strangers(link: Link, own: str, services: Sequence[Interface]) -> tuple[Held, ...]:
