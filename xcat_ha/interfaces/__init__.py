@@ -10,6 +10,7 @@ from xcat_ha.interfaces.replication import Capability, Contents, ReplicaRole, Re
 from xcat_ha.interfaces.runner import OutputSink, Runner
 from xcat_ha.interfaces.schedule import Job, JobState, Schedule, ScheduleState
 from xcat_ha.interfaces.services import ROLE_SERVICES, Daemon, Service, ServiceControl, ServiceStates, UnitState
+from xcat_ha.interfaces.stale import Mend, StalePointer
 
 __all__ = [
     "ROLE_SERVICES",
@@ -24,6 +25,7 @@ __all__ = [
     "ImageStates",
     "Job",
     "JobState",
+    "Mend",
     "NetworkIdentity",
     "OsImageProvisioner",
     "OutputSink",
@@ -38,6 +40,7 @@ __all__ = [
     "ServiceControl",
     "ServiceStates",
     "SetState",
+    "StalePointer",
     "SyncState",
     "UnitState",
 ]

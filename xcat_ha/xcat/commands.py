@@ -12,6 +12,7 @@ LSXCATD = f"{BIN}/lsxcatd"
 LSDEF = f"{BIN}/lsdef"
 MKDEF = f"{BIN}/mkdef"
 CHDEF = f"{BIN}/chdef"
+CHTAB = f"{SBIN}/chtab"
 RMDEF = f"{BIN}/rmdef"
 TABDUMP = f"{SBIN}/tabdump"
 MAKEDNS = f"{SBIN}/makedns"
@@ -19,6 +20,8 @@ MAKEDHCP = f"{SBIN}/makedhcp"
 MAKECONSERVERCF = f"{SBIN}/makeconservercf"
 
 MAKEGOCONS = f"{SBIN}/makegocons"
+NODESET = f"{SBIN}/nodeset"
+MKNB = f"{SBIN}/mknb"
 
 XCATD_PORT = 3001
 """Default of ``site.xcatdport``."""
