@@ -12,17 +12,22 @@ from xcat_ha_drivers.linux.kernel import Refusal, delete_address, read_links, ru
 from xcat_ha_drivers.linux.replacement import (
     Case,
     Move,
+    case_for,
     case_of,
     network_forms,
     next_to_replace,
     next_to_restore,
     routes_wanted,
     strangers,
+    why_not_replaced,
 )
 
 OWN = "/run/xcat-ha/linux-own.json"
 """How the node had its own address before the service address took its place; gone with a reboot, as the exchange is."""
 MOST_MOVES = 12
+_TABLE = ("table", "local")
+"""Where the routes to peers are: it is asked before the main table, and needs no rule. In the main table xCAT would take such a route for
+one more network of the interface, and ``makedhcp`` would write a subnet for it (its ``dhcp.pm`` reads ``netstat -rn``)."""
 
 
 def link_of(device: str) -> Link:
@@ -66,7 +71,7 @@ def replace(device: str, own: str, services: Sequence[Interface], peers: Sequenc
         return
     _remember(link, case, peers)
     for peer in routes_wanted(peers, case):
-        run("ip", "-4", "route", "replace", f"{peer}/32", "dev", device, "scope", "link", "src", own)
+        run("ip", "-4", "route", "replace", f"{peer}/32", "dev", device, "scope", "link", "src", own, *_TABLE)
     _move(device, lambda now: next_to_replace(now, case))
 
 
@@ -76,14 +81,14 @@ def restore(device: str, own: str, services: Sequence[Interface], peers: Sequenc
     Raises:
         Refusal: it cannot be done.
     """
-    case = case_of(link_of(device), own, services)
+    before = remembered()
+    case = case_for(own, services) if before else case_of(link_of(device), own, services)
     if case is None:
         return
-    before = remembered()
     _move(device, lambda now: next_to_restore(now, case, before))
     for peer in routes_wanted({*peers, *_remembered_peers()}, case):
         for route in _routes_to(str(peer), device, own):
-            run("ip", "-4", "route", "del", f"{peer}/32", "dev", device, "scope", str(route.get("scope", "global")), "src", own)
+            run("ip", "-4", "route", "del", f"{peer}/32", "dev", device, "scope", str(route.get("scope", "global")), "src", own, *_TABLE)
     under_root(OWN).unlink(missing_ok=True)
 
 
@@ -102,11 +107,20 @@ def routes_left(device: str, own: str, services: Sequence[Interface], peers: Seq
 
 
 def _routes_to(peer: str, device: str, own: str) -> list[dict[str, object]]:
-    text = run("ip", "-4", "-j", "route", "show", f"{peer}/32", "dev", device)
+    text = run("ip", "-4", "-j", "route", "show", f"{peer}/32", "dev", device, *_TABLE)
     try:
         return [route for route in json.loads(text or "[]") if route.get("prefsrc") == own]
     except (ValueError, AttributeError) as error:
         raise Refusal(f"ip -j route show: {error}") from error
+
+
+def why_not_kept(device: str, own: str, services: Sequence[Interface], peers: Sequence[str]) -> str:
+    """What of an exchange that was made is gone again, by whatever else works on the interface; empty if all is there."""
+    link = link_of(device)
+    case = case_of(link, own, services)
+    if case is None or remembered() is None or not any(held.address.ip == case.service.ip for held in link.addresses):
+        return ""
+    return why_not_replaced([link], device, own, services) or why_not_routed(device, own, services, peers)
 
 
 def _move(device: str, find: Callable[[Link], Move | None]) -> None:

@@ -112,7 +112,7 @@ class LinuxIdentity(NetworkIdentity):
     def checks(self, node: Node, identity: ServiceIdentity) -> tuple[Check, ...]:
         """Whether the addresses the node has let xCAT find the service address, and nothing but it, for each of its peers."""
         hint = (
-            f"take the other address off {node.interface} of {node.id}, or use mode service-address"
+            f"xcat-ha setup puts back what is missing; another address has to go from {node.interface} of {node.id}"
             if identity.mode is IdentityMode.REPLACE
             else 'choose mode = "replace" in [service], which needs no wider mask, or another network for that interface'
         )

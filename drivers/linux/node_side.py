@@ -97,7 +97,8 @@ def _mark_announced(services: Sequence[Interface]) -> None:
 def fitting(args: argparse.Namespace) -> int:
     """Verdict: no address of this machine makes xCAT take the wrong one."""
     if args.mode == REPLACE:
-        return answer(exchange.why_not_replaceable(args.interface, args.own, args.address))
+        where = (args.interface, args.own, args.address)
+        return answer(exchange.why_not_replaceable(*where) or exchange.why_not_kept(*where, args.peer))
     return answer(why_not_fitting(read_links(), args.interface, args.address))
 
 

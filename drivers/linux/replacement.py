@@ -50,8 +50,14 @@ def case_of(link: Link, own: str, services: Sequence[Interface]) -> Case | None:
 
     That is so if the node's own address is on another network or interface, or of another family: then the service address is alone.
     """
+    here = any(held.address.ip == ip_address(own) for held in link.addresses)
+    return case_for(own, services) if here else None
+
+
+def case_for(own: str, services: Sequence[Interface]) -> Case | None:
+    """As :func:`case_of`, wherever the own address is now."""
     address = ip_address(own)
-    if not isinstance(address, IPv4Address) or not any(held.address.ip == address for held in link.addresses):
+    if not isinstance(address, IPv4Address):
         return None
     fours = (service for service in services if isinstance(service, IPv4Interface) and address in service.network)
     return next((Case(service, address, tuple(services)) for service in fours), None)
@@ -131,8 +137,8 @@ def next_to_restore(link: Link, case: Case, before: Held | None) -> Move | None:
     """
     bare = [held for held in _own(link, case) if held.address.network.prefixlen == HOST or _is_bridge(held, case)]
     if not network_forms(link, case):
-        if not bare:
-            return None  # it is not here at all, or was never exchanged
+        if not bare and before is None:
+            return None  # it is not here at all, and was never exchanged
         return Move(add=_argv_as_before(link, case, before))
     service = next((held for held in link.addresses if held.address.ip == case.service.ip), None)
     if service is not None:

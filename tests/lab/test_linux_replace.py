@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -11,7 +12,9 @@ from tests.lab import Lab
 from tests.lab.in_nodes import MNA, MNB, install_programs
 from tests.lab.test_linux_identity import BOTH, FOUR, Stage, pinging
 from xcat_ha.errors import StepFailedError
+from xcat_ha.execution import judge
 from xcat_ha.models import IdentityMode, ServiceIdentity
+from xcat_ha.steps import Verdict
 
 
 def replacing(identity: ServiceIdentity) -> ServiceIdentity:
@@ -35,6 +38,8 @@ def test_the_service_address_is_the_only_one_whose_mask_contains_a_peer(stage: S
     stage.acquire(MNA)
     assert stage.inet(MNA) == EXCHANGED
     assert stage.sh(MNA, "ip route show 10.77.0.0/16").strip() == "10.77.0.0/16 dev en1 proto kernel scope link src 10.77.0.11"
+    # xCAT makes a subnet of each line that it finds here.
+    assert len(re.findall(r"^en1\t", stage.sh(MNA, "cat /proc/net/route"), re.MULTILINE)) == 1
     assert stage.sh(MNA, "hostname").strip() == "mn1"
     assert stage.sh(MNA, "cat /etc/hostname").strip() == "mna"
     state = stage.observe(MNA)
@@ -141,9 +146,21 @@ def test_the_mode_can_be_changed_while_the_node_has_the_role(stage: Stage) -> No
     other.acquire(MNA)
     assert stage.inet(MNA) == ["10.77.0.11/15", "10.77.0.21/16"]
     assert source_of(stage, "10.77.0.99") == "10.77.0.21"
-    assert stage.sh(MNA, "ip route show 10.77.0.22") == ""
+    assert stage.sh(MNA, "ip route show 10.77.0.22 table local") == ""
     stage.acquire(MNA)
     assert stage.inet(MNA) == EXCHANGED
+
+
+def test_check_notices_when_somebody_took_the_route_away(stage: Stage) -> None:
+    (check,) = stage.driver.checks(MNA, stage.identity)
+    for change, verdict in (
+        ("true", Verdict.HOLDS),
+        ("ip route del 10.77.0.22 table local", Verdict.FAILS),
+        ("ip address add 10.77.9.9/16 dev en1", Verdict.FAILS),
+    ):
+        stage.acquire(MNA)
+        stage.sh(MNA, change)
+        assert judge(stage.runner, [check])[0].verdict is verdict, change
 
 
 def test_reboot_leaves_nothing_of_the_role(stage: Stage) -> None:

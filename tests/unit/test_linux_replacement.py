@@ -143,6 +143,12 @@ def test_the_own_address_comes_back_as_it_was() -> None:
     assert unremembered.add == ("ip", "-4", "address", "add", "10.77.0.21/16", "broadcast", "+", "dev", "en1")
 
 
+def test_an_own_address_that_somebody_took_away_comes_back_if_it_is_remembered() -> None:
+    gone = link(held("10.77.0.11/16"))
+    assert texts(walk(gone, back=True, before=held("10.77.0.21/16"))[-1]) == ["10.77.0.21/16"]
+    assert next_to_restore(gone, CASE, None) is None
+
+
 @pytest.mark.parametrize(
     ("addresses", "reason"),
     [
