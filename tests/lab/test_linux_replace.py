@@ -118,12 +118,12 @@ def test_connections_over_the_own_address_survive(stage: Stage) -> None:
 def test_clients_follow_the_address_at_once(stage: Stage) -> None:
     stage.acquire(MNA)
     with pinging(stage.lab, "10.77.0.11") as silences:
-        stage.release(MNA)
         start = time.monotonic()
+        stage.release(MNA)
         stage.acquire(MNB)
         took_s = time.monotonic() - start
     assert len(silences) == 1
-    assert silences[0] < took_s + 1.0
+    assert silences[0] < took_s + 5.0  # 23 s and more without the announcement
 
 
 def test_an_address_that_xcat_could_take_instead_is_named_and_nothing_is_taken(stage: Stage) -> None:
