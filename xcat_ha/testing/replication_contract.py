@@ -151,13 +151,13 @@ class ReplicationContract(DriverContract[ReplicationBackend]):
         site.execute(driver.steps_to_sync(site.first, site.second))
         assert not site.runner.changes
 
-    @pytest.mark.parametrize("verb", ["seed", "sync", "hand-over", "promote"])
     def test_stale_pointers_are_asked_for_by_reading_and_silence_is_not_fine(self, driver: ReplicationBackend, site: Site) -> None:
         questions = driver.questions_for_stale(site.first, site.pair.identity)
         assert all(question.effect is Effect.READS for question in questions)
         silence = [Completed(tuple(map(str, question.argv)), None, trouble=Trouble.UNREACHABLE) for question in questions]
         assert driver.interpret_stale(site.first, silence) == (None if questions else ())
 
+    @pytest.mark.parametrize("verb", ["seed", "sync", "hand-over", "promote"])
     def test_a_database_under_a_running_xcatd_is_never_replaced(
         self, driver: ReplicationBackend, site: Site, store: RecordStore, verb: str
     ) -> None:
