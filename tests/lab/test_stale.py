@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from tests.lab import Lab, Node
-from tests.lab.conftest import Nodes
-from tests.lab.losses import DONE, FAILED, make_pair
-from tests.lab.product import layers, xcat_ha
+from tests.lab.losses import DONE, FAILED
+from tests.lab.product import xcat_ha
 
 pytestmark = pytest.mark.lab
 
@@ -63,12 +62,6 @@ def failing(findings: list[dict[str, Any]]) -> dict[str, str]:
     """What fails: place, key and value -> what to do."""
     assert not [finding for finding in findings if finding["judgement"]["verdict"] == "unknown"], findings
     return {finding["judgement"]["detail"]: finding["hint"] for finding in findings if finding["judgement"]["verdict"] == "fails"}
-
-
-@pytest.fixture(scope="module")
-def site(lab_nodes: Nodes) -> Lab:
-    """A site of which setup has made a pair."""
-    return make_pair(lab_nodes.fresh("single", layers()))
 
 
 @pytest.fixture(scope="module")
