@@ -128,6 +128,8 @@ def start_site(lab: Lab, *, serve: bool = True) -> None:
         node.run(("systemctl", "daemon-reload"))
         node.run(("systemctl", "enable", "--now", "xcatd"), timeout_s=120)
     _let_in(old, fresh)
+    # As the administrator of 2,000 nodes does: conserver would start two processes for each of them whenever it starts.
+    old.run(("/opt/xcat/sbin/chtab", "key=consoleondemand", "site.value=yes"), timeout_s=120)
     if serve:
         for argv in (
             ("/opt/xcat/sbin/makehosts",),
