@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from xcat_ha.xcat.pointing import GENERATED_CELL, KEYS
-from xcat_ha.xcat.renewing import TABLES, why_not_renewed
+from xcat_ha.xcat.renewing import TABLES, Nodes
 from xcat_ha.xcat.tables import TableError, rows_of, site_of
 
 OWN, SERVICE = "10.77.0.21", "10.77.0.11"
@@ -252,7 +252,7 @@ def test_whom_nodeset_may_be_run_for(state: str, image: str, status: str, mac: s
         "osimage": IMAGES,
         "mac": [{"node": "cn1", "mac": mac}],
     }
-    said = why_not_renewed("cn1", tables)
+    said = Nodes(tables).why_not_renewed("cn1")
     assert reason in said
     assert bool(said) == bool(reason)
 

@@ -17,33 +17,40 @@ RUNNING = frozenset({"booted", "alive"})
 _EVERY_BOOT = ("netboot ", "statelite ")
 
 
-def why_not_renewed(node: str, tables: Mapping[str, Iterable[Row]]) -> str:
-    """Why ``nodeset`` must not be run for ``node``; empty if it may, with :func:`image_of`."""
-    state = _cell(tables, "chain", node, "currstate")
-    if not state.startswith((*_EVERY_BOOT, "install ")):
-        return f"nothing is to be installed on it (its state is {state or 'none'})"
-    status = _cell(tables, "nodelist", node, "status")
-    if state.startswith("install ") and status in RUNNING:
-        return f"it is to be installed, but its status is {status}: it runs"
-    image = image_of(node, tables)
-    row = next((row for row in tables.get("osimage", ()) if row.get("imagename") == image), None)
-    if row is None:
-        return f"its image {image or '(none)'} is not defined"
-    made = f"{row.get('provmethod')} {row.get('osvers')}-{row.get('osarch')}-{row.get('profile')}"
-    if made != state:
-        return f"its image {image} would make its state {made}, and it is {state}"
-    return "" if _cell(tables, "mac", node, "mac") else "it has no MAC address"
+class Nodes:
+    """What the tables say of nodes, by node and by group; made once, asked for each of many."""
 
+    def __init__(self, tables: Mapping[str, Iterable[Row]]) -> None:
+        """``tables``: those of :data:`TABLES`."""
+        self._rows = {table: {row.get("node", ""): row for row in rows} for table, rows in tables.items() if table in TABLES}
+        self._images = {row.get("imagename", ""): row for row in tables.get("osimage", ())}
 
-def image_of(node: str, tables: Mapping[str, Iterable[Row]]) -> str:
-    """The image that ``nodetype.provmethod`` names for the node, or for one of its groups."""
-    return _cell(tables, "nodetype", node, "provmethod")
+    def why_not_renewed(self, node: str) -> str:
+        """Why ``nodeset`` must not be run for ``node``; empty if it may, with :meth:`image_of`."""
+        state = self._cell("chain", node, "currstate")
+        if not state.startswith((*_EVERY_BOOT, "install ")):
+            return f"nothing is to be installed on it (its state is {state or 'none'})"
+        status = self._cell("nodelist", node, "status")
+        if state.startswith("install ") and status in RUNNING:
+            return f"it is to be installed, but its status is {status}: it runs"
+        image = self.image_of(node)
+        row = self._images.get(image)
+        if row is None:
+            return f"its image {image or '(none)'} is not defined"
+        made = f"{row.get('provmethod')} {row.get('osvers')}-{row.get('osarch')}-{row.get('profile')}"
+        if made != state:
+            return f"its image {image} would make its state {made}, and it is {state}"
+        return "" if self._cell("mac", node, "mac") else "it has no MAC address"
 
+    def image_of(self, node: str) -> str:
+        """The image that ``nodetype.provmethod`` names for the node, or for one of its groups."""
+        return self._cell("nodetype", node, "provmethod")
 
-def _cell(tables: Mapping[str, Iterable[Row]], table: str, node: str, column: str) -> str:
-    """A node's value: its own row's, else that of the first of its groups that has one, as xCAT has it."""
-    rows = {row.get("node", ""): row.get(column, "") for row in tables.get(table, ())}
-    if rows.get(node) or table == "nodelist":
-        return rows.get(node, "")
-    groups = next((row.get("groups", "") for row in tables.get("nodelist", ()) if row.get("node") == node), "")
-    return next((rows[group] for group in groups.split(",") if rows.get(group)), "")
+    def _cell(self, table: str, node: str, column: str) -> str:
+        """A node's value: its own row's, else that of the first of its groups that has one, as xCAT has it."""
+        rows = self._rows.get(table, {})
+        own = rows.get(node, {}).get(column, "")
+        if own or table == "nodelist":
+            return own
+        groups = self._rows.get("nodelist", {}).get(node, {}).get("groups", "").split(",")
+        return next((rows[group][column] for group in groups if rows.get(group, {}).get(column)), "")

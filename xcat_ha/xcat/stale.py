@@ -124,7 +124,7 @@ def _report(names: Names, node: Node, data: Mapping[str, Any]) -> StaleReport:
     single = {one["path"]: one["trouble"] for one in (certificate, cfgloc) if "trouble" in one}
     return StaleReport(
         tables=tuple(tables + in_tables),
-        files=tuple(one for one in generated if one not in in_tables),
+        files=tuple(one for one in generated if not one.place.startswith("table ")),
         certificate=None if "trouble" in certificate else _in_certificate(names, node, certificate),
         cfgloc=None if "trouble" in cfgloc else _in_cfgloc(names, node, cfgloc),
         troubles={

@@ -18,7 +18,7 @@ from xcat_ha.xcat.commands import MKNB, NODESET
 from xcat_ha.xcat.generated import Found, Look, look, node_of
 from xcat_ha.xcat.pointing import GENERATED_CELL, HOSTS, KEY_IS_HOST, KEYS, TEXTS
 from xcat_ha.xcat.renewing import TABLES as NODE_TABLES
-from xcat_ha.xcat.renewing import image_of, why_not_renewed
+from xcat_ha.xcat.renewing import Nodes
 from xcat_ha.xcat.tables import ROOT, Row, TableError, read_table, read_tables, site_of
 from xcat_ha.xcat.words import around, found_word, word_pattern
 
@@ -76,6 +76,9 @@ def _look(given: argparse.Namespace) -> int:
     if len(rows) > MOST_ROWS:
         troubles["rows"] = f"{len(rows)} values name a node; the first {MOST_ROWS} are shown"
     files = _files(site, pattern) if site else None
+    generated = _described(files.found if files else (), tables, pattern)
+    if len(generated) > MOST_ROWS:
+        troubles["generated"] = f"{len(generated)} generated files name a node; the first {MOST_ROWS} are shown"
     print(  # noqa: T201
         json.dumps(
             {
@@ -83,7 +86,7 @@ def _look(given: argparse.Namespace) -> int:
                 "rows": rows[:MOST_ROWS],
                 "policy": [{column: row.get(column, "") for column in _POLICY} for row in tables.get("policy", [])],
                 "management_nodes": [row["node"] for row in tables.get("nodelist", []) if "__mgmtnode" in row.get("groups", "").split(",")],
-                "generated": _described(files.found if files else (), tables, pattern),
+                "generated": generated[:MOST_ROWS],
                 "table_troubles": troubles,
                 "file_troubles": dict(files.troubles) if files else {"generated files": "the site table does not say where they are"},
                 "certificate": _certificate(f"{given.xcat_dir}/cert/server-cert.pem"),
@@ -119,15 +122,15 @@ def _described(found: Iterable[Found], tables: dict[str, list[Row]], pattern: re
     cells = [(row["node"], hit, row[column]) for row in tables.get(table, []) if (hit := pattern.search(row.get(column, "")))]
     if cells or any(one.kind == "nodeset" for one in found):
         tables = {**tables, **read_tables(name for name in NODE_TABLES if name not in tables)[0]}
-    nodes = frozenset(row.get("node", "") for row in tables.get("nodelist", []))
+    names, nodes = frozenset(row.get("node", "") for row in tables.get("nodelist", [])), Nodes(tables)
     described: list[dict[str, object]] = []
     for one in found:
-        node = node_of(one.names, nodes) if one.kind == "nodeset" else ""
-        trouble = (why_not_renewed(node, tables) if node else "no node has this name") if one.kind == "nodeset" else ""
+        node = node_of(one.names, names) if one.kind == "nodeset" else ""
+        trouble = (nodes.why_not_renewed(node) if node else "no node has this name") if one.kind == "nodeset" else ""
         described.append({**one._asdict(), "node": node, "trouble": trouble})
     for node, hit, value in cells:
         facts = {"path": f"table {table}", "kind": "nodeset", "column": column, "word": found_word(hit.group()), "node": node}
-        described.append({**facts, "text": around(value, *hit.span()), "trouble": why_not_renewed(node, tables)})
+        described.append({**facts, "text": around(value, *hit.span()), "trouble": nodes.why_not_renewed(node)})
     return described
 
 
@@ -222,8 +225,9 @@ def _renew(given: argparse.Namespace) -> int:
     if given.kind == "mknb":
         return _run(MKNB, _architecture(described))
     by_image: dict[str, list[str]] = {}
+    nodes_known = Nodes(tables)
     for node in sorted({str(one["node"]) for one in described if not one["trouble"]}):
-        by_image.setdefault(image_of(node, tables), []).append(node)
+        by_image.setdefault(nodes_known.image_of(node), []).append(node)
     status = 0
     for image, nodes in by_image.items():
         for begin in range(0, len(nodes), _BATCH):
