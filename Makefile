@@ -54,8 +54,9 @@ lab: $(STAMP) host-tools
 soak: $(STAMP) host-tools
 	$(BIN)/pytest -q -m soak tests/lab
 
+# MODE=replace tells the story in the other identity mode.
 demo: $(STAMP) host-tools
-	$(BIN)/python -m tests.lab.demo
+	$(BIN)/python -m tests.lab.demo $(if $(MODE),--mode $(MODE))
 
 bench: $(STAMP) host-tools
 	$(BIN)/python -m tests.bench

@@ -18,7 +18,7 @@ from xcat_ha.config import load_pair
 from xcat_ha.errors import RefusedError, UnreachableError
 from xcat_ha.execution import Observer, SilentObserver, never
 from xcat_ha.guard import Guard, decide_idle
-from xcat_ha.interfaces import Drivers, Runner
+from xcat_ha.interfaces import Drivers, Runner, StalePointer
 from xcat_ha.journal import Record
 from xcat_ha.local_node import local_node_id
 from xcat_ha.models import COMMANDS_LOCK, CONFIG_PATH, Node, Pair
@@ -31,6 +31,7 @@ from xcat_ha.planning.witness import WitnessWord, witness_node
 from xcat_ha.registry import load_drivers
 from xcat_ha.runners import LocalRunner, ReadOnlyRunner, RoutingRunner, SshRunner
 from xcat_ha.status import Status, report_status
+from xcat_ha.verbs import stale
 from xcat_ha.verbs.activation import prepare_activation
 from xcat_ha.verbs.checking import check_pair
 from xcat_ha.verbs.copying import prepare_sync, prepare_verify
@@ -39,7 +40,7 @@ from xcat_ha.verbs.images import report_images
 from xcat_ha.verbs.maintenance import prepare_maintenance
 from xcat_ha.verbs.rejoin import prepare_rejoin
 from xcat_ha.verbs.resume import abandon, prepare_resume
-from xcat_ha.verbs.setup import open_way, prepare_setup
+from xcat_ha.verbs.setup import mend_nothing, open_way, prepare_setup
 from xcat_ha.verbs.stepdown import has_nothing, step_down
 from xcat_ha.verbs.takeover import prepare_takeover
 from xcat_ha.verbs.witness import ask_witness
@@ -103,6 +104,15 @@ class ManagedPair:
     def images(self) -> tuple[NodeImages, ...]:
         """What each image of the database lacks on the standby now. Changes nothing; what is not known is reported, not an error."""
         return report_images(self._workshop, self._workshop.observe(images=True))
+
+    def stale(self) -> tuple[StalePointer, ...]:
+        """What still names one node where the service identity should stand, on the primary; see :mod:`xcat_ha.xcat.stale`.
+
+        Raises:
+            UnknownStateError: who is primary is not known.
+        """
+        primary = self.pair.node(self._workshop.observe().require_primary())
+        return stale.look_for_stale(self._workshop, primary).pointers
 
     def history(self) -> tuple[Record, ...]:
         """The newest operations recorded on both nodes, newest first.
@@ -210,9 +220,13 @@ class ManagedPair:
         """Make ssh work both ways between this node and the other, and to the witness; see :func:`xcat_ha.verbs.setup.open_way`."""
         open_way(self._workshop, accepted=accepted, ask=ask)
 
-    def prepare_setup(self) -> Prepared:
-        """Make the two nodes a pair; see :func:`xcat_ha.verbs.setup.prepare_setup`. The way to the other node must be open."""
-        return prepare_setup(self._workshop)
+    def prepare_setup(self, *, mend: Callable[[Sequence[StalePointer]], bool] = mend_nothing) -> Prepared:
+        """Make the two nodes a pair; see :func:`xcat_ha.verbs.setup.prepare_setup`. The way to the other node must be open.
+
+        ``mend``: is shown what still names one node where the service identity should stand (if anything can be mended) and says
+        whether to mend it; by default nothing is.
+        """
+        return prepare_setup(self._workshop, mend)
 
     def prepare_resume(self) -> Prepared:
         """Go on with the operation that stopped in the middle; see :func:`xcat_ha.verbs.resume.prepare_resume`."""

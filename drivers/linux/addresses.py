@@ -27,12 +27,17 @@ SMALLEST_PREFIX = 1
 
 
 class Held(NamedTuple):
-    """One address of an interface; ``flags`` are those that ``ip -j`` prints as true (secondary, tentative, noprefixroute …)."""
+    """One address of an interface; ``flags`` are those that ``ip -j`` prints as true (secondary, tentative, noprefixroute …).
+
+    ``broadcast`` is empty and ``metric`` 0 if the address has none.
+    """
 
     device: str
     address: Interface
     scope: str
     flags: frozenset[str]
+    broadcast: str = ""
+    metric: int = 0
 
 
 class Link(NamedTuple):
@@ -77,7 +82,9 @@ def _link(item: Any) -> Link:
 
 def _held(device: str, entry: Any) -> Held:
     flags = frozenset(key for key, value in entry.items() if value is True)
-    return Held(device, ip_interface(f"{entry['local']}/{entry['prefixlen']}"), str(entry.get("scope", "global")), flags)
+    address = ip_interface(f"{entry['local']}/{entry['prefixlen']}")
+    metric = entry.get("metric", 0)
+    return Held(device, address, str(entry.get("scope", "global")), flags, str(entry.get("broadcast", "")), int(metric))
 
 
 def every(links: Iterable[Link]) -> Iterator[Held]:
@@ -108,6 +115,32 @@ def service_prefix(service: IPv4Interface, others: Iterable[Interface]) -> int:
     raise ValueError(f"no prefix length is left for {service.ip}")
 
 
+def why_not_fitting(links: Iterable[Link], device: str, services: Sequence[Interface]) -> str:
+    """Which other interface is on a network that the wider mask of the service form contains beside the cluster's own.
+
+    For peers there xCAT would take the service address too, if its interface is listed before theirs.
+    """
+    links = tuple(links)
+    link = find_link(links, device)
+    if link is None:
+        return f"there is no interface {device}"
+    ours = {service.ip for service in services}
+    for service in services:
+        if isinstance(service, IPv4Interface) and has_company(link, service, services):
+            prefix = service_prefix(service, [held.address for held in link.addresses if held.address.ip not in ours])
+            wide = IPv4Interface((int(service.ip), prefix))
+            for held in every(other for other in links if other.name != device):
+                if _is_beside(held.address, service, wide):
+                    return f"{held.address} is on {held.device}: xCAT would take {wide} for its peers too, whose mask contains them"
+    return ""
+
+
+def _is_beside(address: Interface, service: IPv4Interface, wide: IPv4Interface) -> bool:
+    if not isinstance(address, IPv4Interface):
+        return False
+    return address.network.subnet_of(wide.network) and not address.network.subnet_of(service.network)
+
+
 def has_company(link: Link, service: Interface, services: Sequence[Interface]) -> bool:
     """Whether ``link`` has an address in the service address's network that is no service address."""
     ours = {other.ip for other in services}
@@ -119,10 +152,21 @@ def _meets(held: Held, service: Interface) -> bool:
     return mine.version == its.version and (mine.network_address in its or its.network_address in mine)
 
 
-def is_service_form(held: Held, service: Interface, link: Link, services: Sequence[Interface]) -> bool:
-    """Whether ``held`` is ``service`` the way this driver adds it to ``link``."""
+def plain_form(link: Link, service: Interface) -> Held | None:
+    """``service`` on ``link`` as a machine has the only address of its network, if it is there like that."""
+    return next((held for held in link.addresses if _is_plain(held, service)), None)
+
+
+def _is_plain(held: Held, service: Interface) -> bool:
+    return held.address == service and held.scope == "global" and not {"noprefixroute", "secondary", "dynamic"} & held.flags
+
+
+def is_service_form(held: Held, service: Interface, link: Link, services: Sequence[Interface], *, replace: bool = False) -> bool:
+    """Whether ``held`` is ``service`` the way this driver adds it to ``link``. ``replace``: in that identity mode."""
     if held.device != link.name or held.address.ip != service.ip:
         return False
+    if replace and service.version == 4:
+        return _is_plain(held, service)
     prefix, plain = held.address.network.prefixlen, service.network.prefixlen
     if not has_company(link, service, services):
         return prefix == plain and "noprefixroute" not in held.flags
@@ -133,18 +177,18 @@ def is_service_form(held: Held, service: Interface, link: Link, services: Sequen
     return held.scope == "link" and prefix < plain and "secondary" not in held.flags
 
 
-def in_service_form(link: Link, service: Interface, services: Sequence[Interface]) -> Held | None:
+def in_service_form(link: Link, service: Interface, services: Sequence[Interface], *, replace: bool = False) -> Held | None:
     """``service`` on ``link`` in the service form, if it is there."""
-    return next((held for held in link.addresses if is_service_form(held, service, link, services)), None)
+    return next((held for held in link.addresses if is_service_form(held, service, link, services, replace=replace)), None)
 
 
-def other_forms(links: Iterable[Link], services: Sequence[Interface], link: Link) -> tuple[Held, ...]:
+def other_forms(links: Iterable[Link], services: Sequence[Interface], link: Link, *, replace: bool = False) -> tuple[Held, ...]:
     """Service addresses that the machine has in any other form, or on another interface than ``link``."""
     return tuple(
         held
         for held in every(links)
         for service in services
-        if held.address.ip == service.ip and not is_service_form(held, service, link, services)
+        if held.address.ip == service.ip and not is_service_form(held, service, link, services, replace=replace)
     )
 
 
@@ -165,20 +209,21 @@ def secondaries_of(links: Iterable[Link], first: Held) -> tuple[Held, ...]:
     )
 
 
-def why_not_held(links: Sequence[Link], device: str, own: str, services: Sequence[Interface]) -> str:
+def why_not_held(links: Sequence[Link], device: str, own: str, services: Sequence[Interface], *, replace: bool = False) -> str:
     """What is missing for the machine to hold every service address as it should; empty when nothing is."""
     link = find_link(links, device)
     if link is None:
         return f"there is no interface {device}"
     if not has_own(links, own):
         return f"the node's own address {own} is not there"
-    reasons = (_why_not_as_ours(link, service, services) for service in services)
-    others = (f"{held.address} is also on {held.device}, in a form that is not ours" for held in other_forms(links, services, link))
+    reasons = (_why_not_as_ours(link, service, services, replace=replace) for service in services)
+    foreign = other_forms(links, services, link, replace=replace)
+    others = (f"{held.address} is also on {held.device}, in a form that is not ours" for held in foreign)
     return next(filter(None, (*reasons, *others)), "") or _own_demoted(links, own, services)
 
 
-def _why_not_as_ours(link: Link, service: Interface, services: Sequence[Interface]) -> str:
-    held = in_service_form(link, service, services)
+def _why_not_as_ours(link: Link, service: Interface, services: Sequence[Interface], *, replace: bool) -> str:
+    held = in_service_form(link, service, services, replace=replace)
     if held is None:
         return f"{service.ip} is not on {link.name} in the form it should have"
     if {"tentative", "dadfailed"} & held.flags:

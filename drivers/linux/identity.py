@@ -16,19 +16,13 @@ TAKE_TIMEOUT_S = 60.0
 
 
 class LinuxIdentity(NetworkIdentity):
-    """Service address as an additional address of the interface, hostname as running hostname; neither survives a reboot.
+    """Service address beside the node's own (or, in mode ``replace``, in its place), hostname as running hostname; nothing is stored.
 
     Works with iproute2 4.17 or newer on Ethernet interfaces (also bonds, bridges, VLANs).
     """
 
     def __init__(self, pair: Pair, options: Mapping[str, object]) -> None:
         super().__init__(pair, options)
-        if pair.identity.mode is not IdentityMode.SERVICE_ADDRESS:
-            raise ConfigError(
-                f"driver linux cannot do identity mode {pair.identity.mode.value!r} yet",
-                where=f"{pair.source}: service.mode",
-                hint='use mode = "service-address"; the service address is then the first one xCAT finds, as with "replace"',
-            )
         for address in pair.identity.addresses:
             if address.version == 4 and not 2 <= address.network.prefixlen <= 30:
                 raise ConfigError(
@@ -51,7 +45,7 @@ class LinuxIdentity(NetworkIdentity):
 
     def steps_to_acquire(self, node: Node, identity: ServiceIdentity) -> Steps:
         """Duplicate detection, addresses and announcement in one process; then the running hostname."""
-        addresses = _words(identity)
+        addresses = self._addressed(node, identity)
         return (
             Step(
                 name="take-service-address",
@@ -76,7 +70,7 @@ class LinuxIdentity(NetworkIdentity):
 
     def steps_to_release(self, node: Node, identity: ServiceIdentity) -> Steps:
         """Addresses first: they are what two nodes must never have at once."""
-        addresses, names = _words(identity), ("--name", node.name, "--service-name", identity.hostname)
+        addresses, names = self._addressed(node, identity), ("--name", node.name, "--service-name", identity.hostname)
         return (
             Step(
                 name="drop-service-address",
@@ -100,6 +94,14 @@ class LinuxIdentity(NetworkIdentity):
             ),
         )
 
+    def _addressed(self, node: Node, identity: ServiceIdentity) -> tuple[str, ...]:
+        """The addresses, and in mode ``replace`` whom the node must reach from its own address: the other node, the witness."""
+        if identity.mode is not IdentityMode.REPLACE:
+            return _words(identity)
+        others = [other.address for other in self.pair.nodes if other.id != node.id]
+        peers = [*others, *([self.pair.witness.host] if self.pair.witness.host else [])]
+        return (*_words(identity), "--mode", identity.mode.value, *(word for peer in peers for word in ("--peer", peer)))
+
     def address_is_free(self, node: Node, identity: ServiceIdentity) -> Check:
         """ARP probes and neighbour solicitations; takes about a second when nobody answers."""
         return _verdict(
@@ -107,12 +109,22 @@ class LinuxIdentity(NetworkIdentity):
             hint="another machine has the service address: find it by the address shown, and stop or fence it",
         )  # fmt: skip
 
+    def checks(self, node: Node, identity: ServiceIdentity) -> tuple[Check, ...]:
+        """Whether the addresses the node has let xCAT find the service address, and nothing but it, for each of its peers."""
+        hint = (
+            f"xcat-ha setup puts back what is missing; another address has to go from {node.interface} of {node.id}"
+            if identity.mode is IdentityMode.REPLACE
+            else 'choose mode = "replace" in [service], which needs no wider mask, or another network for that interface'
+        )
+        question = f"the addresses of {node.id} let xCAT take {identity.primary_address} where it should, and only there"
+        return (_verdict(node, question, "fitting", *self._addressed(node, identity), hint=hint),)
+
     def steps_to_make_own(self, node: Node, identity: ServiceIdentity) -> Steps:
         """Own address now, own address and name for good, then the service address in its new form.
 
         Made without knowing the node's state: where nothing is to be done, every ``done_when`` holds from the beginning.
         """
-        words = (*_words(identity), "--own", node.address, "--interface", node.interface)
+        words = (*self._addressed(node, identity), "--own", node.address, "--interface", node.interface)
         names = ("--name", node.name, "--service-name", identity.hostname, "--own", node.address)
         rewritable = _verdict(
             node, f"the boot configuration of {node.id} can be given its own address", "rewritable", *words,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from xcat_ha.models import IdentityMode, Pair
+from xcat_ha.models import Pair
 from xcat_ha.testing import IdentityContract
 from xcat_ha_drivers.linux import LinuxIdentity
 
 
 class TestLinuxIdentity(IdentityContract):
-    modes = (IdentityMode.SERVICE_ADDRESS,)
-
     def make_driver(self, pair: Pair) -> LinuxIdentity:
         return LinuxIdentity(pair, {})

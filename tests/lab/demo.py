@@ -17,6 +17,7 @@ from tests.lab.lab import down
 from tests.lab.losses import announced, await_guard, holds_address
 from tests.lab.observers import AddressRecorder, SecretSampler, ServiceWatcher, compare_trees, process_probe
 from tests.lab.product import (
+    PAIR_TOML,
     SERVICE_ADDRESS,
     SERVICE_ADDRESS_V6,
     ask_service,
@@ -25,12 +26,14 @@ from tests.lab.product import (
     make_client,
     offer_for,
     start_site,
+    write_config,
     xcat_ha,
 )
 from tests.lab.secrets_of_site import secrets_of, where_written
 from tests.lab.witnesses import Reader, Writer
 
 NODES = 2000
+MODES = ("service-address", "replace")
 LSDEF = "/opt/xcat/bin/lsdef"
 
 
@@ -46,8 +49,9 @@ class Line:
 class Demo:
     """The story, step by step; every claim goes into the table."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, mode: str = MODES[0]) -> None:
         self.lab = lab
+        self.mode = mode
         self.mna, self.mnb = lab.node("mna"), lab.node("mnb")
         self.lines: list[Line] = []
         self._began = time.monotonic()
@@ -109,6 +113,10 @@ class Demo:
         right = offer is not None and offer["address"] == answer and offer["next_server"] == SERVICE_ADDRESS
         self.claim("a node that boots is offered its address and the service address as next-server", right, str(offer))
         self.claim("the running hostname moved", here.run(("hostname",)).stdout.strip() == "mn1", there.run(("hostname",)).stdout.strip())
+        listed = here.run(("sh", "-c", "ip -4 -o address show en1 | awk '{print $4}'")).stdout.split()
+        self.claim("the service address is the first one of the interface", listed[0].startswith(f"{SERVICE_ADDRESS}/"), ", ".join(listed))
+        if self.mode == "replace":
+            self.claim("no other address has a mask that contains a peer", all(each.endswith("/32") for each in listed[1:]), "")
         nodeset = here.run(("/opt/xcat/sbin/nodeset", "cn0005", "osimage=rocky9.5-x86_64-netboot-compute"), check=False, timeout_s=120)
         boot = here.run(("sh", "-c", "cat /tftpboot/boot/grub2/cn0005* 2>/dev/null"), check=False).stdout
         named = SERVICE_ADDRESS in boot and "10.77.0.2" not in boot
@@ -189,11 +197,13 @@ class Demo:
             self.claim(f"{path} is equal on both nodes", not found, f"{len(found)} differences {first}".strip())
 
 
-def tell(lab: Lab) -> list[Line]:
-    """The whole story; the lab is up and fresh."""
-    demo = Demo(lab)
+def tell(lab: Lab, mode: str = MODES[0]) -> list[Line]:
+    """The whole story in an identity mode; the lab is up and fresh."""
+    demo = Demo(lab, mode)
     demo.say("a site with one management node, mn1 = 10.77.0.11, and a new machine")
     start_site(lab)
+    if mode != MODES[0]:
+        write_config(demo.mna, PAIR_TOML.replace("[database]", f'mode = "{mode}"\n\n[database]'))
     make_client(lab)
     recorder = AddressRecorder(lab)
     secrets = secrets_of(lab)
@@ -249,6 +259,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the lab up afterwards (python3 -m tests.lab down ends it)")
     parser.add_argument("--json", type=Path, help="also write the table there")
+    parser.add_argument("--mode", choices=MODES, default=MODES[0], help="the identity mode")
     given = parser.parse_args()
     settings = Settings.from_environment()
     print("building what the two machines are made of (minutes the first time, then cached) …", flush=True)
@@ -259,7 +270,7 @@ def main() -> int:
         print(f"make demo: {error}", file=sys.stderr)
         return 3
     try:
-        lines = tell(lab)
+        lines = tell(lab, given.mode)
     finally:
         if not given.keep:
             down(settings)

@@ -69,8 +69,8 @@ def said(done: Completed, code: int, *words: str) -> None:
 def test_wrong_configuration(mna: Node, text: str, words: tuple[str, ...]) -> None:
     write_config(mna, text)
     try:
-        for verb in ("status", "sync", "failover"):
-            said(xcat_ha(mna, verb, *([] if verb == "status" else ["--yes"]), check=False), REFUSED, *words)
+        for verb in ("status", "check", "sync", "failover"):
+            said(xcat_ha(mna, verb, *([] if verb in {"status", "check"} else ["--yes"]), check=False), REFUSED, *words)
     finally:
         write_config(mna)
 

@@ -21,6 +21,7 @@ from xcat_ha_drivers.linux.addresses import (
     parse_links,
     secondaries_of,
     service_prefix,
+    why_not_fitting,
     why_not_held,
     why_not_released,
 )
@@ -162,3 +163,27 @@ def test_what_is_added_is_recognised_as_ours(service: IPv4Interface, offset: int
 def test_when_every_mask_is_in_use_it_says_so() -> None:
     with pytest.raises(ValueError, match="no prefix length"):
         service_prefix(IPv4Interface("10.0.0.1/3"), [IPv4Interface("10.0.0.2/2"), IPv4Interface("10.0.0.2/1")])
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "reason"),
+    [
+        ("10.76.3.1/16", "10.76.3.1/16 is on bmc0: xCAT would take 10.77.0.11/15"),
+        ("10.76.3.1/24", "10.76.3.1/24 is on bmc0"),
+        ("10.78.3.1/16", ""),
+        ("10.77.200.1/24", ""),
+        ("192.168.1.1/24", ""),
+    ],
+)
+def test_a_network_beside_the_clusters_that_the_wider_mask_contains_is_named(elsewhere: str, reason: str) -> None:
+    other = Link("bmc0", frozenset(), "ether", "", (held(elsewhere, device="bmc0"), held("fd78::1/64", device="bmc0")))
+    for addresses in ([held("10.77.0.21/16")], [ours(), held("10.77.0.21/16")]):
+        said = why_not_fitting((*machine(*addresses), other), "en1", [SERVICE, SIX])
+        assert reason in said
+        assert bool(said) == bool(reason)
+
+
+def test_a_mask_of_the_ordinary_length_contains_no_neighbour() -> None:
+    other = Link("bmc0", frozenset(), "ether", "", (held("10.76.3.1/16", device="bmc0"),))
+    assert why_not_fitting((*machine(held("10.77.0.11/16")), other), "en1", [SERVICE]) == ""
+    assert "no interface en9" in why_not_fitting(machine(held("10.77.0.11/16")), "en9", [SERVICE])

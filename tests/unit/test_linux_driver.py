@@ -12,7 +12,7 @@ from attrs import evolve
 from tests.unit.test_linux_addresses import CAPTURED
 from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import Holding
-from xcat_ha.models import DriverChoice, IdentityMode, Node, Pair, ServiceIdentity
+from xcat_ha.models import DriverChoice, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Completed, Effect, Trouble
 from xcat_ha_drivers.linux import LinuxIdentity
 
@@ -65,7 +65,6 @@ def test_the_question_reads_a_tree(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pair", "options", "reason"),
     [
-        (evolve(PAIR, identity=evolve(IDENTITY, mode=IdentityMode.REPLACE)), {}, "replace"),
         (evolve(PAIR, identity=ServiceIdentity("mn1", (ip_interface("10.77.0.11/32"),))), {}, "network"),
         (evolve(PAIR, nodes=(evolve(MNA, address="mna.lab.example"), MNB)), {}, "not an IP address"),
         (PAIR, {"speed": 1}, "not known"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from plumbum import cli
@@ -11,6 +13,7 @@ from xcat_ha.cli.verb import ChangingVerb, XcatHa, ask, usage
 from xcat_ha.errors import ExitCode
 
 if TYPE_CHECKING:
+    from xcat_ha.interfaces import StalePointer
     from xcat_ha.operations import Prepared
     from xcat_ha.pair import ManagedPair
 
@@ -35,6 +38,9 @@ class SetupVerb(ChangingVerb):
         help="SHA256:… of a host key of the other node (or the witness); may be given more than once",
     )
 
+    mend = cli.Flag("--mend-stale", help="put right what names one node where the service identity should stand; do not ask")
+    keep = cli.Flag("--no-mend-stale", excludes=["--mend-stale"], help="leave it as it is; do not ask")
+
     def main(self) -> int:
         """See the class."""
 
@@ -44,9 +50,24 @@ class SetupVerb(ChangingVerb):
                 ways = (_WAY, _WITNESS_WAY.format(user=witness.user, host=witness.host)) if witness.host else (_WAY,)
                 self.confirm(ways)
                 pair.open_way(accepted=frozenset(self.trusted), ask=ask)
-            return pair.prepare_setup()
+            return pair.prepare_setup(mend=self._mend)
 
         return self.change(prepare)
+
+    def _mend(self, pointers: Sequence[StalePointer]) -> bool:
+        from xcat_ha.planning.stale import sentences  # noqa: PLC0415 - see Verb.load
+
+        if self.keep:
+            return False
+        print("These name one node where the service identity should stand:", file=sys.stderr)  # noqa: T201
+        for sentence in sentences(pointers):
+            print(f"  {sentence}", file=sys.stderr)  # noqa: T201
+        if self.mend:
+            return True
+        if self.yes or self.dry_run:
+            print("They are left as they are; --mend-stale mends them.", file=sys.stderr)  # noqa: T201
+            return False
+        return ask("Mend those that can be mended?")
 
 
 @XcatHa.subcommand("sync")

@@ -8,7 +8,7 @@ from xcat_ha.steps import Command, reads
 from xcat_ha.xcat.commands import LSXCATD, XCAT_VERSION
 from xcat_ha.xcat.services import UNIT_CANDIDATES
 from xcat_ha.xcat.site import site_question
-from xcat_ha.xcat.tables import table_question
+from xcat_ha.xcat.table_answers import table_question
 
 TABLES = ("servicenode", "noderes", "osimage", "nimimage", "nodetype", "nodelist")
 

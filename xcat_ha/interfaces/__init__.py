@@ -10,6 +10,7 @@ from xcat_ha.interfaces.replication import Capability, Contents, ReplicaRole, Re
 from xcat_ha.interfaces.runner import OutputSink, Runner
 from xcat_ha.interfaces.schedule import Job, JobState, Schedule, ScheduleState
 from xcat_ha.interfaces.services import ROLE_SERVICES, Daemon, Service, ServiceControl, ServiceStates, UnitState
+from xcat_ha.interfaces.stale import Mend, StalePointer
 
 __all__ = [
     "ROLE_SERVICES",
@@ -26,6 +27,7 @@ __all__ = [
     "ImageStates",
     "Job",
     "JobState",
+    "Mend",
     "Mount",
     "NetworkIdentity",
     "OsImageProvisioner",
@@ -41,6 +43,7 @@ __all__ = [
     "ServiceControl",
     "ServiceStates",
     "SetState",
+    "StalePointer",
     "SyncState",
     "UnitState",
     "WaitingNode",

@@ -69,3 +69,11 @@ class NetworkIdentity(Driver[Holding]):
 
         The service address stays reachable on the node throughout (as a non-persistent address). No steps if nothing is to be done.
         """
+
+    def checks(self, node: Node, identity: ServiceIdentity) -> tuple[Check, ...]:
+        """What has to hold of ``node`` for its identity to work beyond what the core asks of every pair; by default nothing.
+
+        ``check`` asks them of both nodes, whichever has the role.
+        """
+        del node, identity
+        return ()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar
 
 from attrs import frozen
 
 from xcat_ha.interfaces._driver import Driver
+from xcat_ha.interfaces.stale import StalePointer
 from xcat_ha.models import Engine, Node, ServiceIdentity
 from xcat_ha.steps import Command, Completed, Steps
 
@@ -137,3 +138,23 @@ class ReplicationBackend(Driver[ReplicaState]):
         """Table -> names of its columns, of the node's database or copy; None when that is not known."""
         del answer
         return None
+
+    def questions_for_stale(self, node: Node, identity: ServiceIdentity) -> tuple[Command, ...]:
+        """READS commands for ``node``: which of the database's own access rules (``pg_hba.conf``, grants, listening addresses) name a
+        node where the service identity has to be. None by default.
+        """
+        del node, identity
+        return ()
+
+    def interpret_stale(self, node: Node, answers: Sequence[Completed]) -> tuple[StalePointer, ...] | None:
+        """The stale pointers in the answers to :meth:`questions_for_stale`; None: not known. Pure, and never an error."""
+        del node, answers
+        return ()
+
+    def steps_to_mend_stale(self, node: Node, identity: ServiceIdentity) -> Steps:
+        """Put right what :meth:`interpret_stale` gave with :attr:`Mend.BACKEND <xcat_ha.interfaces.Mend.BACKEND>`; none by default.
+
+        Run while xcatd works on ``node``, so nothing may be restarted under it.
+        """
+        del node, identity
+        return ()

@@ -8,7 +8,7 @@ import re
 from attrs import frozen
 
 from xcat_ha.interfaces import ROLE_SERVICES, Drivers, ReplicaRole
-from xcat_ha.models import Engine, Node, Pair
+from xcat_ha.models import Engine, IdentityMode, Node, Pair
 from xcat_ha.observation import NodeState, PairState
 from xcat_ha.planning.witness import checks_of_reach, checks_that_it_answers
 from xcat_ha.ssh_command import ssh_argv
@@ -62,7 +62,7 @@ def checks_of_pair(pair: Pair, drivers: Drivers, primary: Node | None) -> tuple[
         found += [("ssh", _ssh_works(here, there)), ("names", _resolves(here, there.name, there.address))]
     for node in pair.nodes:
         found += [("names", _resolves(node, pair.identity.hostname, str(pair.identity.primary_address)))]
-        found += [("network", check) for check in _subnets(pair, node)]
+        found += [("network", check) for check in (*_subnets(pair, node), *drivers.identity.checks(node, pair.identity))]
         found += [("disk", _room(pair, node)), ("database", engine_fits(pair, drivers, node))]
     if primary is not None and drivers.replication.engines == {Engine.SQLITE}:
         found.append(("database", no_service_nodes(pair, primary)))
@@ -107,7 +107,10 @@ def _subnets(pair: Pair, node: Node) -> tuple[Check, ...]:
     for address in pair.identity.addresses:
         family = "inet" if address.version == 4 else "inet6"
         own = ipaddress.ip_address(node.address)
-        wanted = f"{family} {re.escape(node.address)}/{address.network.prefixlen} " if own.version == address.version else f"{family} "
+        # In mode replace the node that has the role keeps its own address as a host address: the service address has the network.
+        exchanged = pair.identity.mode is IdentityMode.REPLACE and address.version == 4
+        prefix = f"({address.network.prefixlen}|32)" if exchanged else str(address.network.prefixlen)
+        wanted = f"{family} {re.escape(node.address)}/{prefix} " if own.version == address.version else f"{family} "
         if own.version == address.version and own not in address.network:
             wanted = "(?!)"  # whatever the interface has, this cannot hold
         found.append(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import partial
 
-from xcat_ha.interfaces import ROLE_SERVICES, Service
+from xcat_ha.interfaces import ROLE_SERVICES, Service, StalePointer
 from xcat_ha.models import Node
 from xcat_ha.observation import GUARD_FILE, PairState
 from xcat_ha.planning.jobs import guard_daemon, sync_jobs
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.serving import stages_to_serve
+from xcat_ha.planning.stale import phase_to_mend, sentences, words_of
 from xcat_ha.planning.sync import file_lanes
 from xcat_ha.planning.terms import received, step_to_store
 from xcat_ha.planning.witness import steps_to_inform, steps_to_see
@@ -40,11 +42,14 @@ def step_to_write_file(name: str, why: str, node: Node, path: str, text: str) ->
     )
 
 
-def plan_setup(given: PlanningInput, primary: Node, standby: Node, config_text: str, *, boot_id: str = "") -> Operation:
-    """Make ``primary`` and ``standby`` a pair: own addresses, nothing at boot, first copy, scheduled syncs.
+def plan_setup(  # noqa: PLR0913 - what resume has to know again
+    given: PlanningInput, primary: Node, standby: Node, config_text: str, *, boot_id: str = "", stale: Sequence[StalePointer] = ()
+) -> Operation:
+    """Make ``primary`` and ``standby`` a pair: own addresses, nothing at boot, first copy, scheduled syncs. ``stale`` is mended.
 
     ``boot_id``: the boot of the primary in which setup began; empty if not known.
     """
+    mended = (PhasePlanner("mend-stale", lambda _state: phase_to_mend(given, primary, stale), needs_observation=False),) if stale else ()
     addresses = ", ".join(str(address.ip) for address in given.pair.identity.addresses)
     return Operation(
         name="setup",
@@ -53,18 +58,20 @@ def plan_setup(given: PlanningInput, primary: Node, standby: Node, config_text: 
             f"{addresses} becomes the service address: it is taken out of boot-time configuration, and each node keeps its own address.",
             "The role's services are disabled at boot on both nodes, and stopped on the standby.",
             f"The database, credentials and files of {standby.id} are replaced by those of {primary.id}.",
+            *(f"Mended: {sentence}" for sentence in sentences(stale)),
         ),
         phases=(
             PhasePlanner("know-each-other", partial(_know_each_other, given, primary, standby, config_text), needs_observation=False),
             PhasePlanner("standby-off", partial(_standby_off, given, standby)),
             PhasePlanner("own-addresses", partial(_own_addresses, given, primary, standby), needs_observation=False, outlives_reboot=False),
+            *mended,  # before the services are disabled: makedhcp enables its own again
             PhasePlanner("nothing-at-boot", partial(_nothing_at_boot, given, primary, standby)),
             PhasePlanner("serve-again", partial(_serve_again, given, primary, boot_id), outlives_reboot=False),
             PhasePlanner("first-copy", partial(_first_copy, given, primary, standby), needs_observation=False),
             PhasePlanner("schedule", partial(_schedule, given, primary, standby), needs_observation=False),
         ),
         must_finish=True,
-        parameters={"primary": primary.id, "standby": standby.id, "term": given.term.words(), "boot": boot_id},
+        parameters={"primary": primary.id, "standby": standby.id, "term": given.term.words(), "boot": boot_id, "mend": words_of(stale)},
     )
 
 

@@ -106,7 +106,7 @@ def lanes_to_generate(given: PlanningInput, node: Node, states: ServiceStates) -
         dns = _step_for_dns(given, node)
         lanes.append((dns, *services.steps_to_start(node, (Service.DNS,), states)))
     if states.services.get(Service.DHCP) and not given.site.external_dhcp:
-        lanes.append((*_steps_for_dhcp(given, node), *services.steps_to_start(node, (Service.DHCP,), states)))
+        lanes.append((*steps_for_dhcp(given, node), *services.steps_to_start(node, (Service.DHCP,), states)))
     if states.services.get(Service.CONSOLE):
         lanes.append((_step_for_console(node, states), *services.steps_to_start(node, (Service.CONSOLE,), states)))
     return tuple(lanes)
@@ -144,7 +144,8 @@ def _step_for_dns(given: PlanningInput, node: Node) -> Step:
     )
 
 
-def _steps_for_dhcp(given: PlanningInput, node: Node) -> Steps:
+def steps_for_dhcp(given: PlanningInput, node: Node) -> Steps:
+    """The configuration of the DHCP server, then the nodes' reservations; they are of this tenure when they are done."""
     master = _master_of(given.pair.identity)
 
     def check(question: str, *arguments: str) -> Check:

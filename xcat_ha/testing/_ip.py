@@ -1,4 +1,4 @@
-"""``ip`` (iproute2) on a simulated host: ``address`` and ``link``, enough of ``route`` and ``neighbour`` to be asked."""
+"""``ip`` (iproute2) on a simulated host: ``address``, ``link``, IPv4 routes to single hosts, enough of ``neighbour`` to be asked."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def ip(host: SimulatedHost, call: Call) -> Answer:
         return _address(host, options, verb, words)
     if "link".startswith(target or "?"):
         return _link(host, options, words)
+    if target in {"route", "r", "ro"} and "type" not in words:
+        return _route(host, options, verb, words)
     if target in {"route", "r", "ro", "neigh", "neighbour", "n", "rule"}:
         return Answer(0, "[]\n" if _is_json(options) else "")
     return Answer(255, stderr=f'Object "{target}" is unknown, try "ip help".\n')
@@ -57,6 +59,26 @@ def _address(host: SimulatedHost, options: Sequence[str], verb: str, words: list
     if verb not in {"show", "list", "ls", "sh"}:
         words = [verb, *words]
     return _show(host, options, words)
+
+
+def _route(host: SimulatedHost, options: Sequence[str], verb: str, words: Sequence[str]) -> Answer:
+    """Routes to single hosts only: connected routes are not kept."""
+    routes = host.machine.routes
+    destination = next((word.removesuffix("/32") for word in words if word[:1].isdigit()), "")
+    device = _value(words, "dev") or ""
+    if verb in {"add", "replace", "change"}:
+        if verb == "add" and destination in routes:
+            return Answer(2, stderr="RTNETLINK answers: File exists\n")
+        routes[destination] = (device, _value(words, "src") or "")
+        return Answer(0)
+    if verb in {"del", "delete"}:
+        gone = routes.pop(destination, None)
+        return Answer(0) if gone else Answer(2, stderr="RTNETLINK answers: No such process\n")
+    shown = {to: how for to, how in routes.items() if destination in {"", to} and device in {"", how[0]}}
+    if _is_json(options):
+        found = [{"dst": to, "dev": how[0], "scope": "link", "prefsrc": how[1], "flags": []} for to, how in shown.items()]
+        return Answer(0, json.dumps(found) + "\n")
+    return Answer(0, "".join(f"{to} dev {how[0]} scope link src {how[1]}\n" for to, how in shown.items()))
 
 
 def _no_device(device: str) -> Answer:

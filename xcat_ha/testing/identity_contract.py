@@ -93,6 +93,14 @@ class IdentityContract(DriverContract[NetworkIdentity]):
         if identity.mode is IdentityMode.REPLACE:
             assert site.addresses(site.first.id)[0] == str(identity.primary_address)
 
+    def test_what_check_asks_of_a_node_holds_on_a_clean_one_whoever_has_the_role(
+        self, driver: NetworkIdentity, site: Site, identity: ServiceIdentity
+    ) -> None:
+        checks = [check for node in site.pair.nodes for check in driver.checks(node, identity)]
+        assert [self.check(site, check) for check in checks] == [Verdict.HOLDS] * len(checks)
+        site.execute(driver.steps_to_acquire(site.first, identity))
+        assert [self.check(site, check) for check in checks] == [Verdict.HOLDS] * len(checks)
+
     def test_who_releases_holds_nothing(self, driver: NetworkIdentity, site: Site, identity: ServiceIdentity) -> None:
         before = (site.addresses(site.first.id), site.hostname(site.first.id))
         site.execute(driver.steps_to_acquire(site.first, identity))

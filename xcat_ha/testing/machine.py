@@ -65,6 +65,7 @@ class Machine:
     Attributes:
         hostname: running hostname.
         interfaces: interface name -> its addresses in the order the kernel lists them.
+        routes: IPv4 routes made by hand: destination -> (device, source address).
         units: by full name.
         processes: by process id.
         ports: TCP ports in state LISTEN that belong to no unit.
@@ -80,6 +81,7 @@ class Machine:
 
     hostname: str
     interfaces: dict[str, list[Address]]
+    routes: dict[str, tuple[str, str]] = field(factory=dict)
     units: dict[str, Unit] = field(factory=dict)
     processes: dict[int, Process] = field(factory=dict)
     ports: set[int] = field(factory=set)
@@ -152,7 +154,7 @@ class Machine:
         self.hostname = hostname
         scopes = {"lo": "host"}
         self.interfaces = {name: [Address(word, scopes.get(name, "global")) for word in words] for name, words in addresses.items()}
-        self.processes = {}
+        self.processes, self.routes = {}, {}
         self.ports, self.announced, self.sysctl = set(), [], {}
         self.boots += 1
         self.booted_at = time.time()

@@ -6,7 +6,7 @@ import pytest
 
 from xcat_ha.interfaces import ReplicaRole, ReplicaState, ReplicationBackend
 from xcat_ha.models import Node
-from xcat_ha.steps import Completed, Effect, Steps
+from xcat_ha.steps import Completed, Effect, Steps, Trouble
 from xcat_ha.testing.driver_contract import Deed, DriverContract
 from xcat_ha.testing.records import RecordStore, SqliteTables
 from xcat_ha.testing.site import Site
@@ -150,6 +150,12 @@ class ReplicationContract(DriverContract[ReplicationBackend]):
         site.runner.forget()
         site.execute(driver.steps_to_sync(site.first, site.second))
         assert not site.runner.changes
+
+    def test_stale_pointers_are_asked_for_by_reading_and_silence_is_not_fine(self, driver: ReplicationBackend, site: Site) -> None:
+        questions = driver.questions_for_stale(site.first, site.pair.identity)
+        assert all(question.effect is Effect.READS for question in questions)
+        silence = [Completed(tuple(map(str, question.argv)), None, trouble=Trouble.UNREACHABLE) for question in questions]
+        assert driver.interpret_stale(site.first, silence) == (None if questions else ())
 
     @pytest.mark.parametrize("verb", ["seed", "sync", "hand-over", "promote"])
     def test_a_database_under_a_running_xcatd_is_never_replaced(

@@ -14,6 +14,7 @@ from xcat_ha.planning.witness import is_configured, witness_has
 from xcat_ha.steps import Check, Prints, Probe, Verdict
 from xcat_ha.verbs.images import findings_on_images
 from xcat_ha.verbs.schemas import schema_findings
+from xcat_ha.verbs.stale import findings_on_stale
 
 _IS_ALIVE = {Verdict.HOLDS: True, Verdict.FAILS: False, Verdict.UNKNOWN: None}
 
@@ -28,7 +29,8 @@ def check_pair(workshop: Workshop) -> tuple[Finding, ...]:
     asked = tuple(Finding(topic, check.question, answer, check.hint) for (topic, check), answer in zip(questions, answers, strict=True))
     standing = (*findings_of_terms(state), *findings_of_guards(pair, state), *_findings_of_locks(workshop, state))
     copies = (*findings_on_images(workshop, state), *schema_findings(workshop))
-    return (*findings_of_state(pair, state), *standing, *asked, *copies)
+    stale = findings_on_stale(workshop, primary) if primary is not None else ()
+    return (*findings_of_state(pair, state), *standing, *asked, *copies, *stale)
 
 
 def _witness_checks(workshop: Workshop, state: PairState) -> tuple[tuple[str, Check], ...]:

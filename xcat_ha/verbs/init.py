@@ -24,7 +24,7 @@ from xcat_ha.errors import ConfigError, RefusedError
 from xcat_ha.interfaces import Runner
 from xcat_ha.models import DEFAULT_BIN_DIR
 from xcat_ha.registry import load_drivers
-from xcat_ha.xcat.tables import rows_of
+from xcat_ha.xcat.table_answers import rows_in
 
 _HERE = ""
 """The runner's word for this machine: there is no pair yet, and so no node id."""
@@ -34,7 +34,7 @@ def look(runner: Runner) -> Discovery:
     """What this machine tells. Reads only, in two exchanges (a third one for the addresses of a name)."""
     questions = first_questions()
     answers = dict(zip(questions, runner.read_many(_HERE, tuple(questions.values())), strict=True))
-    found = first_facts(answers, {name: rows_of(answers[name]) for name in TABLES})
+    found = first_facts(answers, {name: rows_in(answers[name]) for name in TABLES})
     if not found.site.known:
         return found
     directories = tuple(dict.fromkeys((found.site.installdir, found.site.tftpdir)))

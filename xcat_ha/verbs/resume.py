@@ -30,6 +30,7 @@ from xcat_ha.planning import Operation, PlanningInput
 from xcat_ha.planning.handover import plan_handover
 from xcat_ha.planning.rejoin import plan_rejoin
 from xcat_ha.planning.setup import plan_setup
+from xcat_ha.planning.stale import from_words
 from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.steps import Plan, changes, reads
 from xcat_ha.term import StoredTerm
@@ -162,8 +163,9 @@ def _planned_again(record: Record, given: PlanningInput) -> Operation:
         return plan_handover(given, pair.node(parameters["old"]), pair.node(parameters["new"]), verb=record.operation)
     if record.operation == "setup":
         primary, standby = pair.node(parameters["primary"]), pair.node(parameters["standby"])
-        config_text = Path(pair.source).read_text(encoding="utf-8")
-        return plan_setup(given, primary, standby, config_text, boot_id=parameters.get("boot", ""))
+        text = Path(pair.source).read_text(encoding="utf-8")
+        mended = from_words(parameters.get("mend", ""))
+        return plan_setup(given, primary, standby, text, boot_id=parameters.get("boot", ""), stale=mended)
     if record.operation == "rejoin":
         return plan_rejoin(given, pair.node(parameters["primary"]), pair.node(parameters["returned"]), parameters.get("lost", ""))
     raise RefusedError(f"a {record.operation} needs no resume", hint=f"run xcat-ha {record.operation} again")
