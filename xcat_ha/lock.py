@@ -18,25 +18,25 @@ from xcat_ha.interfaces import Runner
 from xcat_ha.models import COMMANDS_LOCK, RUN_DIR, Node, Pair
 from xcat_ha.steps import Command, changes, reads
 
-_OUTWAIT_S = 90
+OUTWAIT_S = 90
 LOCK_FILE = f"{RUN_DIR}/lock.json"
 
 # noclobber makes the shell create the file with O_EXCL: exactly one of two contenders succeeds. The guard keeps one from removing, as a
 # dead holder's, the lock that another has just taken in its place.
-_TAKE = """\
+TAKE_SCRIPT = """\
 mkdir -p -m 755 "$1" || exit 3
 exec 9>>"$1/lock.guard"
 flock -w 10 9 || exit 3
 set -C
 { printf '%s\\n' "$2" > "$1/lock.json"; } 2>/dev/null || { cat "$1/lock.json" 2>/dev/null; exit 7; }
 """
-_DROP = """\
+DROP_SCRIPT = """\
 exec 9>>"${1%/*}/lock.guard"
 flock -w 10 9 || exit 3
 if grep -qF "\\"id\\": \\"$2\\"" "$1" 2>/dev/null; then rm -f "$1"; fi
 """
 # Alive only if it is the same boot, the pid exists, and it started at the same tick (field 22 of stat, counted after the name).
-_ALIVE = """\
+ALIVE_SCRIPT = """\
 [ "$(cat /proc/sys/kernel/random/boot_id)" = "$1" ] || { echo dead; exit 0; }
 stat=$(cat "/proc/$2/stat" 2>/dev/null) || { echo dead; exit 0; }
 set -- "$3" ${stat##*) }
@@ -128,16 +128,16 @@ class PairLock:
         """Give it back. A node that does not answer keeps a lock whose holder will be found dead."""
         while self._taken:
             node = self._taken.pop()
-            self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, self._holder.id, timeout_s=20))
+            self._runner.run(node.id, changes("sh", "-c", DROP_SCRIPT, "sh", LOCK_FILE, self._holder.id, timeout_s=20))
 
     def _outwait(self, node: Node) -> None:
         """Wait for a command that outlived its operation: it must have ended before anything is asked or done again."""
         # Not "changes": such a command would hold (shared) what it waits for.
-        waits = reads("flock", "-w", str(_OUTWAIT_S), "-x", COMMANDS_LOCK, "true", timeout_s=_OUTWAIT_S + 20)
+        waits = reads("flock", "-w", str(OUTWAIT_S), "-x", COMMANDS_LOCK, "true", timeout_s=OUTWAIT_S + 20)
         completed = self._runner.run(node.id, waits)
         if not completed.ok:
             raise LockedError(
-                f"a command of an earlier operation still runs there after {_OUTWAIT_S} s ({completed.summary})",
+                f"a command of an earlier operation still runs there after {OUTWAIT_S} s ({completed.summary})",
                 where=node.id,
                 state="nothing was changed",
                 hint=f"fuser -v {COMMANDS_LOCK} on {node.id} shows it; it is waited for, never doubled",
@@ -148,7 +148,7 @@ class PairLock:
         content = json.dumps(asdict(self._holder))
         dropped: set[object] = set()
         while True:
-            completed = self._runner.run(node.id, changes("sh", "-c", _TAKE, "sh", RUN_DIR, content, timeout_s=20))
+            completed = self._runner.run(node.id, changes("sh", "-c", TAKE_SCRIPT, "sh", RUN_DIR, content, timeout_s=20))
             if completed.ok:
                 self._taken.append(node)
                 return
@@ -162,7 +162,7 @@ class PairLock:
             other = _content(completed.stdout)
             if other.get("id") not in dropped and self._is_dead(other):
                 dropped.add(other.get("id"))
-                self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, str(other.get("id", "")), timeout_s=20))
+                self._runner.run(node.id, changes("sh", "-c", DROP_SCRIPT, "sh", LOCK_FILE, str(other.get("id", "")), timeout_s=20))
                 continue
             if other.get("operation") == "sync" and self._clock.monotonic() < deadline:
                 self._clock.sleep(0.5)
@@ -183,7 +183,7 @@ class PairLock:
 def holder_question(content: Mapping[str, object]) -> Command:
     """Prints ``alive`` or ``dead``, asked on the node that the holder names."""
     words = [str(content.get(key, "")) for key in ("boot_id", "pid", "start_ticks")]
-    return reads("sh", "-c", _ALIVE, "sh", *words, timeout_s=20)
+    return reads("sh", "-c", ALIVE_SCRIPT, "sh", *words, timeout_s=20)
 
 
 def _content(text: str) -> Mapping[str, object]:

@@ -17,7 +17,7 @@ from xcat_ha.verbs.basis import offline_site
 from xcat_ha.verbs.terms import highest_term, refuse_conflict_unless_down
 
 
-def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_data_loss: bool) -> Prepared:
+def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_data_loss: bool, for_later: bool = False) -> Prepared:
     """The other node takes the role without ``old``.
 
     Args:
@@ -25,26 +25,29 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
         old: the node that is down (``confirmed``) or will be fenced.
         confirmed: the administrator says that it is down.
         allow_data_loss: go on although the copy is older than ``max_loss_s``, or of unknown age.
+        for_later: nothing will be run now, so that ``old`` may answer and this may be ``old``; what is prepared still refuses to run then.
 
     Raises:
         RefusedError: ``old`` answers, the new node has the role already, or more would be lost than is allowed.
         UnknownStateError, UnreachableError: the new node does not answer, or what would be lost is not known.
     """
     new = workshop.pair.other(old.id)
-    if workshop.local == old.id:
+    if workshop.local == old.id and not for_later:
         raise RefusedError(f"this is {old.id} itself", state="nothing was changed", hint=f"run it on {new.id}")
     state = workshop.observe()
     refuse_conflict_unless_down(state, old)
     there, here = state.nodes[old.id], state.nodes[new.id]
-    _require_able(state, old, new, confirmed=confirmed)
+    _require_able(state, old, new, confirmed=confirmed and not for_later)
     site = offline_site(workshop, new)
-    announced = _loss(workshop, here, there, allow_data_loss=allow_data_loss)
+    announced = _loss(workshop, here, there, allow_data_loss=allow_data_loss or for_later)
     term = highest_term(state)
     given = PlanningInput(workshop.pair, workshop.drivers, site, (), new_operation_id("failover", workshop.clock), term)
     operation = plan_takeover(given, old, new, confirmed=confirmed, announced=announced)
     down = frozenset({old.id})
 
     def why_not(now: PairState) -> str:
+        if confirmed and now.nodes[old.id].reachable:
+            return f"{old.id} answers ssh: it is not down"
         if now.nodes[new.id].role is not Role.STANDBY:
             return f"{new.id} was standby when this was planned; now it is {now.nodes[new.id].role}"
         return "" if now.nodes[new.id].term in {here.term, None} else f"the term of {new.id} was raised meanwhile"

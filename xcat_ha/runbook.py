@@ -1,0 +1,387 @@
+"""A plan as a shell script that does the job without xcat-ha: for the night when the tool itself is the problem.
+
+Pure: from an :class:`Outline` and the sources it carries to text. The script is what ``execution`` is to a plan: per step it asks
+``done_when``, then ``only_if``, runs the commands, and polls until the effect is there. What judges an answer, and what has to run on the
+nodes, is carried inside (:mod:`xcat_ha.carried`); the part that never changes is ``runbook.sh`` beside this module.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import cattrs
+from attrs import frozen
+
+from xcat_ha.carried import FIND_PYTHON
+from xcat_ha.errors import RefusedError
+from xcat_ha.journal import FORMAT
+from xcat_ha.lock import ALIVE_SCRIPT, DROP_SCRIPT, TAKE_SCRIPT
+from xcat_ha.models import COMMANDS_LOCK, RUN_DIR, STATE_DIR, Node, Pair
+from xcat_ha.observation import PairState, question_for_term
+from xcat_ha.planning import Operation
+from xcat_ha.planning.setup import NODE_ID_FILE
+from xcat_ha.planning.witness import WITNESS
+from xcat_ha.ssh_command import ssh_argv
+from xcat_ha.steps import Check, Command, ExitStatus, Matches, Plan, Prints, Probe, Ref, Rule, SamePrinted, Step
+from xcat_ha.term import StoredTerm
+from xcat_ha.xcat.site import Site
+
+JUDGE = "xcat_ha.judge"
+
+
+@frozen
+class Outline:
+    """What a runbook is made of.
+
+    Attributes:
+        pair: the configuration.
+        operation: what is to be done.
+        plan: its phases, planned from ``state``.
+        state: what was observed when it was planned.
+        operation_id: name of its journal, the same that the steps name.
+        site: xCAT's site table, for the journal: xcat-ha can resume what the runbook began.
+        term: the term in which the operation begins.
+        left_out: ids of nodes that it does without.
+    """
+
+    pair: Pair
+    operation: Operation
+    plan: Plan
+    state: PairState
+    operation_id: str
+    site: Site
+    term: StoredTerm
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes that take part."""
+        return tuple(node for node in self.pair.nodes if node.id not in self.left_out)
+
+    @property
+    def directory(self) -> str:
+        """Where the runbook unpacks what it carries, on each node."""
+        return f"{STATE_DIR}/runbook/{self.operation_id}"
+
+
+def node_programs(outline: Outline) -> frozenset[str]:
+    """The ``python3 -m`` programs that the runbook has to carry.
+
+    Raises:
+        RefusedError: a step needs xcat-ha's own command, which a runbook cannot carry.
+    """
+    pythons = {node.python for node in outline.pair.nodes}
+    own = {f"{node.bin_dir}/xcat-ha" for node in outline.pair.nodes}
+    found = {JUDGE}
+    for command in _commands(outline):
+        words = [word for word in command.argv if isinstance(word, str)]
+        if own & set(words):
+            raise RefusedError(
+                f"a step needs xcat-ha itself: {shlex.join(words)[:200]}",
+                state="nothing was written",
+                hint="this plan can be run by xcat-ha only; xcat-ha failover --dry-run shows its commands",
+            )
+        found |= {words[at + 2] for at in range(len(words) - 2) if words[at] in pythons and words[at + 1] == "-m"}
+    return frozenset(found)
+
+
+def runbook(outline: Outline, carried: Mapping[str, str], functions: str, *, version: str) -> str:
+    """The script.
+
+    Args:
+        outline: what it does.
+        carried: path below a directory for PYTHONPATH -> text, see :func:`xcat_ha.carried.carried_sources`.
+        functions: the shell functions it is made with, see :func:`xcat_ha.carried.shell_functions`.
+        version: of xcat-ha, for the reader.
+    """
+    parts = (
+        _head(outline, version),
+        _constants(outline),
+        functions,
+        _questions_before(outline),
+        *_phases(outline),
+        _unpack(carried),
+        '# Nothing was done up to here: a file that was cut off does nothing.\nmain "$@"\n',
+    )
+    return "\n".join(parts)
+
+
+# --- the head
+
+
+def _head(outline: Outline, version: str) -> str:
+    began = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(outline.state.observed_at))
+    operation = outline.operation
+    sides = f"{operation.name} ({', '.join(f'{key} {value}' for key, value in operation.parameters.items() if key != 'term')})"
+    said = (
+        f"A runbook: {sides}.",
+        f"Written by xcat-ha {version} from what was observed at {began}.",
+        "",
+        *operation.summary,
+        "",
+        f"Run it as root on {' or '.join(node.id for node in outline.nodes)}: sh FILE. It needs no xcat-ha, but Python 3.11 or newer",
+        "on each node, and reaches the other node by ssh with the keys that xcat-ha setup made. sh FILE --check asks all that has",
+        "to hold before the first step, and changes nothing. Ctrl-C stops it between two commands; run again it goes on.",
+        "",
+        "Each step is made of functions: what tells that it is done, what must hold before it, its commands. A step counts as",
+        "done when its effect was read back. If a question gets no answer, or the wrong one, the script stops and says so; its",
+        "exit codes are those of xcat-ha.",
+        "",
+        "All steps were planned from the observation above; xcat-ha plans each phase anew when it begins. If services were",
+        "installed or removed since, or the configuration was changed, export a new one. If the role has moved since, this one",
+        "refuses to begin. Where xcat-ha works side by side this script works in order, so it takes longer.",
+        "",
+        f"What it did is in {STATE_DIR}/journal/{outline.operation_id}.jsonl: xcat-ha history shows it, xcat-ha resume can go on with it.",
+    )
+    return "#!/bin/sh\n" + "".join(_comment(line) for line in said) + "set -u\numask 077\n"
+
+
+def _comment(text: str, indent: str = "") -> str:
+    """Never anything but a comment, whatever it holds."""
+    return "".join(f"{indent}# {line}".rstrip() + "\n" for line in re.split(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", text) or [""])
+
+
+def _constants(outline: Outline) -> str:
+    operation, down = outline.operation, "".join(sorted(outline.left_out))
+    parameters = dict(operation.parameters) | {"by": "runbook"}
+    begin = {"format": FORMAT, "operation": operation.name, "parameters": parameters, "must_finish": operation.must_finish}
+    hosts = [*outline.nodes, *_witness(outline.pair)]
+    ways = "".join(f'  {_quoted(host.id)}) exec {shlex.join(ssh_argv(host))} "$1" ;;\n' for host in hosts)
+    values = {
+        "ID": outline.operation_id,
+        "OPERATION": operation.name,
+        "NODES": " ".join(sorted(node.id for node in outline.nodes)),
+        "DOWN": down,
+        "USAGE": f"--confirm-down {down} --allow-data-loss" if down else "",
+        "AFTERWARDS": "When xcat-ha is back: xcat-ha status, and what it says",
+        "STATE_DIR": STATE_DIR,
+        "RUN_DIR": RUN_DIR,
+        "COMMANDS_LOCK": COMMANDS_LOCK,
+        "NODE_ID_FILE": NODE_ID_FILE,
+        "SSH_SCRIPT": f"case $0 in\n{ways}  *) exit 255 ;;\nesac",
+        "LOCK_TAKE": TAKE_SCRIPT,
+        "LOCK_DROP": DROP_SCRIPT,
+        "LOCK_ALIVE": ALIVE_SCRIPT,
+        "FIND_PYTHON": FIND_PYTHON,
+        "JOURNAL_BEGIN": _members(begin),
+        "JOURNAL_SITE": _members({"site": cattrs.unstructure(outline.site)}),
+    }
+    said = "".join(f"say {_quoted(sentence)}\n" for sentence in (*operation.summary, *_at_run_time(outline)))
+    lines = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
+    return f"{lines}\nsummary() {{\n{_indented(said)}}}\n"
+
+
+def _at_run_time(outline: Outline) -> Iterator[str]:
+    if outline.left_out:
+        yield "The sentence on what is lost is of the time when this was written. How old the copy is now, this script does not know."
+
+
+def _members(value: Mapping[str, object]) -> str:
+    """``, "key": value …``: what follows the first members of a JSON object."""
+    return f", {json.dumps(value, ensure_ascii=True)[1:-1]}"
+
+
+def _witness(pair: Pair) -> tuple[Node, ...]:
+    return (Node(WITNESS, WITNESS, pair.witness.host, "", ssh_port=pair.witness.ssh_port),) if pair.witness.host else ()
+
+
+# --- before the first step
+
+
+def _questions_before(outline: Outline) -> str:
+    """What has to hold before a first run, and before one that goes on."""
+    first = [_term_is_as_it_was(outline, node) for node in outline.nodes] + list(outline.operation.requires)
+    again = [_term_is_ours(outline, node) for node in outline.nodes]
+    texts = ("".join(_required(check, outline) for check in checks) or ":\n" for checks in (first, again))
+    return "before() {{\n{}}}\n\nstill_ours() {{\n{}}}\n".format(*map(_indented, texts))
+
+
+def _term_is_as_it_was(outline: Outline, node: Node) -> Check:
+    """The role has not moved since the runbook was written.
+
+    Raises:
+        RefusedError: the term was not known then.
+    """
+    term = outline.state.nodes[node.id].term
+    if term is None:
+        raise RefusedError(f"the term of {node.id} is not known", state="nothing was written", hint=f"look at {node.id}: xcat-ha status")
+    return Check(
+        question=f"{node.id} has the term it had when this was written ({term.words()})",
+        probes=(Probe(node.id, question_for_term()),),
+        rule=Prints(term.text() if term.counter else "none"),
+        hint="the role has moved since: export a new runbook",
+    )
+
+
+def _term_is_ours(outline: Outline, node: Node) -> Check:
+    """The role has not been moved by somebody else since the runbook began."""
+    before = outline.state.nodes[node.id].term
+    raised = StoredTerm(outline.term.counter + 1, outline.operation.parameters.get("new", ""))
+    allowed = {re.escape(term.text()) for term in (before, outline.term) if term is not None}
+    if raised.holder:
+        allowed.add(rf'\{{"counter": {raised.counter}, "holder": {re.escape(json.dumps(raised.holder))}, .*\}}')
+    return Check(
+        question=f"the role has not moved by another operation ({node.id} is asked)",
+        probes=(Probe(node.id, question_for_term()),),
+        rule=Matches(f"^({'|'.join(sorted(allowed))})$"),
+        hint="this runbook is out of date: xcat-ha status",
+    )
+
+
+def _required(check: Check, outline: Outline) -> str:
+    return f"{_check(check, outline)}must {_quoted(check.question)} {_quoted(check.hint or 'xcat-ha check tells more')}\n"
+
+
+# --- phases and steps
+
+
+def _phases(outline: Outline) -> Iterator[str]:
+    refs = {name: number for number, name in enumerate(sorted({c.capture for c in _commands(outline) if c.capture}), start=1)}
+    steps, calls = 0, []
+    for number, (phase, planner) in enumerate(zip(outline.plan.phases, outline.operation.phases, strict=True), start=1):
+        kind = "keeps" if planner.outlives_reboot else "reboots"
+        calls.append(f"phase {number} {_quoted(phase.name)} {kind} {_quoted(phase.why)}\n")
+        yield f"# --- phase {number}: {phase.name}\n{_comment(phase.why)}"
+        names = []
+        for steps, step in enumerate(phase.steps, start=steps + 1):  # noqa: B020 - numbered through all phases
+            yield _step(steps, step, outline, refs)
+            names.append(_perform(steps, step))
+        yield f"phase_{number}() {{\n{_indented(''.join(names) or ':' + chr(10))}}}\n"
+    yield f"phases() {{\n{_indented(''.join(calls))}}}\n"
+
+
+def _perform(number: int, step: Step) -> str:
+    words = (str(number), step.name, step.host, str(round(step.settle_s)), step.done_when.question, step.done_when.hint)
+    return f"perform {_line(*words)}"
+
+
+def _step(number: int, step: Step, outline: Outline, refs: Mapping[str, int]) -> str:
+    conditions = "".join(_required(check, outline) for check in step.only_if) or ":\n"
+    commands = "".join(_change(command, step, outline, refs) for command in step.commands) or ":\n"
+    asked = "".join(_comment("Only if: " + check.question, "  ") for check in step.only_if)
+    cleanup = "".join(_clean(command, step, outline, refs) for command in step.cleanup) or ":\n"
+    return (
+        f"{_comment(f'{step.name} on {step.host}: {step.why}')}"
+        f"done_{number}() {{\n{_comment('Done if: ' + step.done_when.question, '  ')}{_indented(_check(step.done_when, outline))}}}\n"
+        f"only_if_{number}() {{\n{asked}{_indented(conditions)}}}\n"
+        f"run_{number}() {{\n{_indented(commands)}}}\n"
+        f"clean_{number}() {{\n{_indented(cleanup)}}}\n"
+    )
+
+
+def _check(check: Check, outline: Outline) -> str:
+    lines = ""
+    for number, probe in enumerate(check.probes, start=1):
+        command = probe.command
+        lines += f"{_fed(command)}ask {number} {_where(probe.host, command)} {_words(command, outline, {})} <{_input(command)}\n"
+    return lines + f"judge {len(check.probes)} {_line(*_rule_words(check.rule))}"
+
+
+def _fed(command: Command) -> str:
+    """Text for stdin goes through a file: a here-document would add a line's end."""
+    return f"feed {_quoted(command.stdin)}\n" if command.stdin else ""
+
+
+def _input(command: Command) -> str:
+    return '"$WORK/in"' if command.stdin else "/dev/null"
+
+
+def _where(host: str, command: Command) -> str:
+    return f"{_quoted(host)} {max(int(command.timeout_s), 1)}"
+
+
+def _change(command: Command, step: Step, outline: Outline, refs: Mapping[str, int]) -> str:
+    needed = "".join(
+        f"kept {refs[word.name]} {_quoted(word.name)} || return\n" for word in command.argv if isinstance(word, Ref) and word.name in refs
+    )
+    codes = _quoted(" ".join(map(str, command.ok_codes)))
+    words = _words(command, outline, refs)
+    kept = f"keep {refs[command.capture]} {_quoted(command.capture)}\n" if command.capture else ""
+    return f"{needed}{_fed(command)}change {_where(step.host, command)} {codes} {words} <{_input(command)} || return\n{kept}"
+
+
+def _clean(command: Command, step: Step, outline: Outline, refs: Mapping[str, int]) -> str:
+    return f"{_fed(command)}clean {_where(step.host, command)} {_words(command, outline, refs)} <{_input(command)}\n"
+
+
+def _words(command: Command, outline: Outline, refs: Mapping[str, int]) -> str:
+    """The command's words for the shell. The Python of an installed xcat-ha becomes the one that the runbook sets up."""
+    user = f"runuser -u {_quoted(command.user)} -- " if command.user else ""
+    words = [
+        f'"$(cat "$WORK/kept.{refs.get(word.name, 0)}" 2>/dev/null)"' if isinstance(word, Ref) else _quoted(_carried_python(word, outline))
+        for word in command.argv
+    ]
+    return user + " ".join(words)
+
+
+def _carried_python(word: str, outline: Outline) -> str:
+    for python in {node.python for node in outline.pair.nodes}:
+        word = re.sub(rf"(?<![\w./-]){re.escape(python)}(?![\w./-])", f"{outline.directory}/python3", word)
+    return word
+
+
+def _rule_words(rule: Rule) -> Sequence[str]:
+    if isinstance(rule, ExitStatus):
+        return ("exit-status", ",".join(map(str, rule.holds)), ",".join(map(str, rule.fails)))
+    if isinstance(rule, Prints):
+        return ("prints", rule.text)
+    if isinstance(rule, Matches):
+        return ("lacks" if rule.absent else "matches", rule.pattern)
+    return ("same",) if isinstance(rule, SamePrinted) else ("says",)
+
+
+def _commands(outline: Outline) -> Iterator[Command]:
+    """Every command of the plan, those of checks included."""
+    for check in outline.operation.requires:
+        yield from (probe.command for probe in check.probes)
+    for step in (step for phase in outline.plan.phases for step in phase.steps):
+        yield from (*step.commands, *step.cleanup)
+        yield from (probe.command for check in (step.done_when, *step.only_if) for probe in check.probes)
+
+
+# --- what it carries
+
+
+def _unpack(carried: Mapping[str, str]) -> str:
+    """A function that writes what the nodes need below a directory."""
+    directories = sorted({path.rpartition("/")[0] for path in carried})
+    lines = [
+        "# What the nodes need: the programs of xcat-ha and of the drivers that run on them, as they are.\n",
+        f'unpack() {{\n  (cd "$1" && mkdir -p {shlex.join(directories)}) || return 1\n',
+    ]
+    for path, text in carried.items():
+        end = _end_mark(text)
+        lines.append(f"  cat >\"$1\"/{_quoted(path)} <<'{end}' || return 1\n{text}{end}\n")
+    return "".join((*lines, "}\n"))
+
+
+def _end_mark(text: str) -> str:
+    lines, mark = set(text.splitlines()), "END_OF_FILE"
+    while mark in lines:
+        mark += "_"
+    return mark
+
+
+def _indented(text: str) -> str:
+    """Only the first line of each command: a quoted word may go over several lines, and must stay what it is."""
+    lines = re.findall(r"(?:'[^']*'|\"[^\"]*\"|[^'\n\"])*\n", text)
+    return "".join(f"  {line}" for line in lines) if "".join(lines) == text else text
+
+
+def _quoted(word: str) -> str:
+    """One word for the shell.
+
+    Raises:
+        RefusedError: no word can hold that.
+    """
+    if "\0" in word:
+        raise RefusedError(f"a word of the plan holds a NUL byte: {word[:80]!r}", state="nothing was written", hint="mend that name")
+    return shlex.quote(word)
+
+
+def _line(*words: str) -> str:
+    return " ".join(map(_quoted, words)) + "\n"
