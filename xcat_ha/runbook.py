@@ -26,7 +26,7 @@ from xcat_ha.planning import Operation
 from xcat_ha.planning.setup import NODE_ID_FILE
 from xcat_ha.planning.witness import WITNESS
 from xcat_ha.ssh_command import ssh_argv
-from xcat_ha.steps import Check, Command, ExitStatus, Matches, Plan, Prints, Probe, Ref, Rule, SamePrinted, Step
+from xcat_ha.steps import Check, Command, ExitStatus, Matches, Phase, Plan, Prints, Probe, Ref, Rule, SamePrinted, Step
 from xcat_ha.term import StoredTerm
 from xcat_ha.xcat.site import Site
 
@@ -150,7 +150,7 @@ def _constants(outline: Outline) -> str:
     parameters = dict(operation.parameters) | {"by": "runbook"}
     begin = {"format": FORMAT, "operation": operation.name, "parameters": parameters, "must_finish": operation.must_finish}
     hosts = [*outline.nodes, *_witness(outline.pair)]
-    ways = "".join(f'  {_quoted(host.id)}) exec {shlex.join(ssh_argv(host))} "$1" ;;\n' for host in hosts)
+    ways = "".join(_way(host) for host in hosts)
     values = {
         "ID": outline.operation_id,
         "OPERATION": operation.name,
@@ -162,7 +162,7 @@ def _constants(outline: Outline) -> str:
         "RUN_DIR": RUN_DIR,
         "COMMANDS_LOCK": COMMANDS_LOCK,
         "NODE_ID_FILE": NODE_ID_FILE,
-        "SSH_SCRIPT": f"case $0 in\n{ways}  *) exit 255 ;;\nesac",
+        "SSH_SCRIPT": f"socket=$1 words=$2\nshift 2\ncase $0 in\n{ways}  *) exit 255 ;;\nesac",
         "LOCK_TAKE": TAKE_SCRIPT,
         "LOCK_DROP": DROP_SCRIPT,
         "LOCK_ALIVE": ALIVE_SCRIPT,
@@ -173,6 +173,11 @@ def _constants(outline: Outline) -> str:
     said = "".join(f"say {_quoted(sentence)}\n" for sentence in (*operation.summary, *_at_run_time(outline)))
     lines = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
     return f"{lines}\nsummary() {{\n{_indented(said)}}}\n"
+
+
+def _way(host: Node) -> str:
+    *options, destination = ssh_argv(host)
+    return f'  {_quoted(host.id)}) exec {shlex.join(options)} -o ControlPath="$socket" "$@" {_quoted(destination)} ${{words:+"$words"}} ;;\n'
 
 
 def _at_run_time(outline: Outline) -> Iterator[str]:
@@ -249,13 +254,14 @@ def _phases(outline: Outline) -> Iterator[str]:
         names = []
         for steps, step in enumerate(phase.steps, start=steps + 1):  # noqa: B020 - numbered through all phases
             yield _step(steps, step, outline, refs)
-            names.append(_perform(steps, step))
+            names.append(_perform(steps, phase, step))
         yield f"phase_{number}() {{\n{_indented(''.join(names) or ':' + chr(10))}}}\n"
     yield f"phases() {{\n{_indented(''.join(calls))}}}\n"
 
 
-def _perform(number: int, step: Step) -> str:
-    words = (str(number), step.name, step.host, str(round(step.settle_s)), step.done_when.question, step.done_when.hint)
+def _perform(number: int, phase: Phase, step: Step) -> str:
+    facts = _members({"phase": phase.name, "step": step.name, "host": step.host})
+    words = (str(number), step.name, step.host, str(round(step.settle_s)), step.done_when.question, step.done_when.hint, facts)
     return f"perform {_line(*words)}"
 
 

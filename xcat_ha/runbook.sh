@@ -39,7 +39,7 @@ on() {
   # Ctrl-C must not leave a word out.
   on_words=$(trap '' INT TERM; quoted "$@") || return 255
   # "timeout" also keeps Ctrl-C from the connection: a command that was begun is waited for.
-  timeout -k 5 "$((on_limit + 30))" sh -c "$SSH_SCRIPT" "$on_host" "$on_words"
+  timeout -k 5 "$((on_limit + 30))" sh -c "$SSH_SCRIPT" "$on_host" "$WORK/c-$on_host" "$on_words" -o ControlMaster=no
 }
 
 no_answer() { # no_answer HOST EXIT_CODE
@@ -125,7 +125,7 @@ clean() {
 # keep NUMBER NAME: what the last command printed has this name from now on, also when this file is run again.
 keep() {
   "$PYTHON" -c 'import sys; sys.stdout.write(sys.stdin.read().strip())' <"$WORK/out" >"$WORK/kept.$1.new" && mv "$WORK/kept.$1.new" "$WORK/kept.$1"
-  record captured ", \"step\": $(json "$step_name"), \"host\": $(json "$step_host"), \"name\": $(json "$2"), \"value\": $(json "$(cat "$WORK/kept.$1")")"
+  record captured "$step_facts, \"name\": $(json "$2"), \"value\": $(json "$(cat "$WORK/kept.$1")")"
   say "    $2: $(cat "$WORK/kept.$1")"
 }
 
@@ -143,8 +143,9 @@ record() {
     end_with 1 "the journal $JOURNAL cannot be written" "nothing is changed without a journal" "make room there, then run this file again"
 }
 
-note() { # note STATE DETAIL
-  record step ", \"phase\": $(json "$phase_name"), \"step\": $(json "$step_name"), \"host\": $(json "$step_host"), \"state\": \"$1\", \"detail\": $(json "$2")"
+note() { # note STATE [DETAIL]
+  if [ -n "${2:-}" ]; then note_detail=$(json "$2"); else note_detail='""'; fi
+  record step "$step_facts, \"state\": \"$1\", \"detail\": $note_detail"
 }
 
 step_failed() { # step_failed EXIT_CODE WHAT STATE HINT
@@ -152,25 +153,25 @@ step_failed() { # step_failed EXIT_CODE WHAT STATE HINT
   end_with "$1" "$step_name on $step_host: $2" "$3" "$4"
 }
 
-# perform NUMBER NAME HOST SETTLE_S QUESTION HINT: one step. It is done when its effect was read back, not when its commands say so.
+# perform NUMBER NAME HOST SETTLE_S QUESTION HINT FACTS: one step. It is done when its effect was read back, not when its commands say so.
 perform() {
-  step_number=$1 step_name=$2 step_host=$3 settle_s=$4 question=$5 hint=${6:-mend the cause, then run this file again}
+  step_number=$1 step_name=$2 step_host=$3 settle_s=$4 question=$5 hint=${6:-mend the cause, then run this file again} step_facts=$7
   [ -z "$asked_to_stop" ] || end_with 5 "stopped on request before $step_name on $step_host" "earlier steps are done" "run this file again"
   "done_$step_number"
   case $verdict in
-    holds) note already ""; say "  $step_host: $step_name: already"; return ;;
+    holds) note already; say "  $step_host: $step_name: already"; return ;;
     unknown) step_failed 4 "cannot tell whether this still has to be done ($question): $detail" "the step was not started" "$hint" ;;
   esac
   REFUSAL=1 STATE="$step_name on $step_host was not started"
   "only_if_$step_number"
-  note started ""
+  note started
   say "  $step_host: $step_name"
   failure=
   "run_$step_number"
   [ -n "$failure" ] || await_done
   "clean_$step_number"
   [ -z "$failure" ] || step_failed "$failure_code" "$failure" "the step is not done; earlier steps are" "$hint"
-  note done ""
+  note done
 }
 
 await_done() {
@@ -209,6 +210,11 @@ prepare() {
   mkdir -p "$WORK/lib" && chmod 700 "$WORK" && unpack "$WORK/lib" ||
     end_with 1 "$WORK cannot be written" "nothing was changed" "make room there"
   for prepare_host in $NODES; do
+    # One connection for all commands; should it end, ssh makes a new one for each.
+    rm -f "$WORK/c-$prepare_host"
+    [ "$prepare_host" = "$HERE" ] || timeout -k 5 40 sh -c "$SSH_SCRIPT" "$prepare_host" "$WORK/c-$prepare_host" "" \
+      -o ControlMaster=yes -o ControlPersist=900 -N -f </dev/null >"$WORK/err" 2>&1 ||
+      end_with 4 "$prepare_host does not answer ssh: $(cat "$WORK/err")" "nothing was changed" "see to it that it does"
     [ "$prepare_host" = "$HERE" ] || (cd "$WORK" && tar -cf - lib) | on "$prepare_host" 60 sh -c 'umask 077; mkdir -p "$1" && tar -C "$1" -xf -' sh "$WORK" ||
       end_with 4 "$prepare_host does not take what this file carries" "nothing was changed" "does ssh work? See the line above"
     prepare_python=$(find_python "$prepare_host") ||
@@ -270,6 +276,9 @@ give_back() {
   [ -z "$BEGUN" ] || mirror
   for lock_host in $LOCKED; do
     on "$lock_host" 20 sh -c "$LOCK_DROP" sh "$RUN_DIR/lock.json" "$ID" </dev/null >/dev/null 2>&1
+  done
+  for lock_host in $NODES; do
+    [ "$lock_host" = "$HERE" ] || sh -c "$SSH_SCRIPT" "$lock_host" "$WORK/c-$lock_host" "" -O exit </dev/null >/dev/null 2>&1
   done
   exit "$ending_code"
 }

@@ -13,32 +13,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Completed, Lab, Node
-from tests.lab.conftest import Nodes
-from tests.lab.losses import DONE, REFUSED, USAGE, await_guard, holds_address, make_pair, status_of
+from tests.lab.losses import DONE, REFUSED, USAGE, await_guard, holds_address, status_of
 from tests.lab.observers import SecretSampler, ServiceWatcher, process_probe
 from tests.lab.process import wait_until
-from tests.lab.product import layers, xcat_ha
+from tests.lab.product import xcat_ha
 from tests.lab.secrets_of_site import secrets_of, where_written
 from tests.lab.witnesses import Writer
 
 pytestmark = pytest.mark.lab
 
 RUNBOOK = "/root/runbook.sh"
-
-
-@pytest.fixture(scope="module")
-def site(lab_nodes: Nodes) -> Lab:
-    return make_pair(lab_nodes.fresh("single", layers()))
-
-
-@pytest.fixture
-def mna(site: Lab) -> Node:
-    return site.node("mna")
-
-
-@pytest.fixture
-def mnb(site: Lab) -> Node:
-    return site.node("mnb")
 
 
 @pytest.fixture

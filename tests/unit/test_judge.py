@@ -16,7 +16,9 @@ from xcat_ha.judge import Answer
 from xcat_ha.runbook import _rule_words
 from xcat_ha.steps import Check, Completed, ExitStatus, Matches, Prints, Probe, Rule, SamePrinted, SaysVerdict, Trouble, reads
 
-WORDS = st.sampled_from(["HOLDS", "FAILS: no", "UNKNOWN: silence", "holds", " x ", "x", "", "a\nb", "\n\nFAILS:x\n", "--", "é\udcff", "HOLDS\nmaybe"])
+WORDS = st.sampled_from(
+    ["HOLDS", "FAILS: no", "UNKNOWN: silence", "holds", " x ", "x", "", "a\nb", "\n\nFAILS:x\n", "--", "é\udcff", "HOLDS\nmaybe"]
+)
 CODES = st.sampled_from([None, 0, 1, 2, 255])
 RULES: st.SearchStrategy[Rule] = st.one_of(
     st.just(ExitStatus()),
