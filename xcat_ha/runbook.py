@@ -177,7 +177,9 @@ def _constants(outline: Outline) -> str:
 
 def _way(host: Node) -> str:
     *options, destination = ssh_argv(host)
-    return f'  {_quoted(host.id)}) exec {shlex.join(options)} -o ControlPath="$socket" "$@" {_quoted(destination)} ${{words:+"$words"}} ;;\n'
+    return (
+        f'  {_quoted(host.id)}) exec {shlex.join(options)} -o ControlPath="$socket" "$@" {_quoted(destination)} ${{words:+"$words"}} ;;\n'
+    )
 
 
 def _at_run_time(outline: Outline) -> Iterator[str]:

@@ -27,7 +27,7 @@ from xcat_ha.steps import Check, ExitStatus, Matches, Prints, Probe, Ref, Step, 
 pytestmark = pytest.mark.slow
 
 TERM = '{"counter": 1, "holder": "mna", "yielded_by": ""}'
-# The way to the other node: the same machine, where the paths of mna mean those of mnb. Everything before the destination is for ssh itself.
+# The way to the other node: the same machine, where the paths of mna mean those of mnb. What comes before the destination is for ssh.
 SSH = """\
 #!/bin/sh
 echo "$*" >>"$LOGGED"
@@ -72,7 +72,13 @@ class Bench:
         }
         argv = ("sh", str(script), *words)
         return subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
         )
 
     def run(self, script: Path, *words: str) -> tuple[ExitCode, str, str]:
@@ -87,7 +93,6 @@ class Bench:
         (path,) = (self.root("mna") / "var/lib/xcat-ha/journal").glob("*.jsonl")
         return parse_lines(path.read_text(encoding="ascii"))
 
-    @property
     def outcome(self) -> Outcome | None:
         """As xcat-ha reads it."""
         (path,) = (self.root("mna") / "var/lib/xcat-ha/journal").glob("*.jsonl")
@@ -113,10 +118,11 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-
 def touch(host: str, name: str, **changed: object) -> Step:
     """A step whose effect is a file of that name on the host."""
-    there = Check(f"{name} is on {host}", (Probe(host, reads("sh", "-c", 'test -e "$NODE/$1"', "sh", name)),), ExitStatus(), hint="look there")
+    there = Check(
+        f"{name} is on {host}", (Probe(host, reads("sh", "-c", 'test -e "$NODE/$1"', "sh", name)),), ExitStatus(), hint="look there"
+    )
     step = Step(f"make-{name}", f"{host} needs {name}.", host, there, (changes("sh", "-c", 'echo ran >>"$NODE/$1"', "sh", name),))
     return evolve(step, **changed)  # type: ignore[arg-type]
 
@@ -124,7 +130,7 @@ def touch(host: str, name: str, **changed: object) -> Step:
 def test_each_step_runs_where_it_belongs_and_a_second_run_does_nothing(bench: Bench) -> None:
     script = bench.write(touch("mna", "one"), touch("mnb", "two"))
     code, out, err = bench.run(script)
-    assert (code, bench.outcome) == (ExitCode.DONE, Outcome.DONE), err + out
+    assert (code, bench.outcome()) == (ExitCode.DONE, Outcome.DONE), err + out
     assert (bench.node("mna") / "one").read_text() == "ran\n"
     assert (bench.node("mnb") / "two").read_text() == "ran\n"
     assert not (bench.root("mna") / "run/xcat-ha/lock.json").exists()
@@ -172,7 +178,7 @@ def test_what_must_hold_before_a_step_stops_it_there(bench: Bench, check: Check,
     assert ended is code
     assert "make-two on mna was not started" in err
     assert [path.name for path in bench.node("mna").iterdir()] == ["one"]
-    assert bench.outcome is Outcome.FAILED
+    assert bench.outcome() is Outcome.FAILED
 
 
 def test_a_question_without_answer_is_never_taken_for_done(bench: Bench) -> None:
@@ -211,13 +217,13 @@ def test_a_node_that_falls_silent_is_unknown_and_the_run_goes_on_when_it_is_back
     code, _, err = bench.run(script)
     assert code is ExitCode.UNKNOWN
     assert "mnb: no answer" in err
-    assert bench.outcome is Outcome.FAILED
+    assert bench.outcome() is Outcome.FAILED
     (bench.directory / "nodes/down").unlink()
     code, out, err = bench.run(script)
     assert code is ExitCode.DONE, err
     assert "going on with what was begun" in out
     assert "mna: make-one: already" in out
-    assert bench.outcome is Outcome.DONE
+    assert bench.outcome() is Outcome.DONE
 
 
 def test_what_an_earlier_run_captured_is_still_known(bench: Bench) -> None:
@@ -245,10 +251,10 @@ def test_ctrl_c_lets_the_command_end_and_stops_before_the_next(bench: Bench) -> 
     assert ExitCode(process.returncode) is ExitCode.INTERRUPTED, err
     assert (bench.node("mna") / "one").exists()
     assert not (bench.node("mna") / "two").exists()
-    assert bench.outcome is Outcome.INTERRUPTED
+    assert bench.outcome() is Outcome.INTERRUPTED
     code, _, err = bench.run(script)
     assert code is ExitCode.DONE, err
-    assert bench.outcome is Outcome.DONE
+    assert bench.outcome() is Outcome.DONE
 
 
 def test_killed_in_the_middle_it_goes_on_and_its_lock_is_taken_over(bench: Bench) -> None:

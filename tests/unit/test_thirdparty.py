@@ -86,7 +86,7 @@ def test_a_pair_that_chooses_a_broken_one_is_told_so_and_one_that_does_not_never
         text.replace('driver = "sqlite-copy"', f'driver = "{name}"') if table == "database" else f'{text}\n[{table}]\ndriver = "{name}"\n'
     )
     config = tmp_path / "pair.toml"
-    load = "import sys; from xcat_ha.config import load_pair; from xcat_ha.registry import load_drivers; print(load_drivers(load_pair(sys.argv[1])))"
+    load = "import sys; from xcat_ha import config, registry; print(registry.load_drivers(config.load_pair(sys.argv[1])))"
     config.write_text(chosen, encoding="utf-8")
     done = python(installed, "-c", load, str(config))
     assert "DriverBrokenError" in done.stderr

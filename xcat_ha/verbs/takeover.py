@@ -52,7 +52,9 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
             return f"{new.id} was standby when this was planned; now it is {now.nodes[new.id].role}"
         return "" if now.nodes[new.id].term in {here.term, None} else f"the term of {new.id} was raised meanwhile"
 
-    return prepared(workshop, operation, given, state, why_not=why_not, reach=Reach(down, down) if confirmed else Reach(down=down))
+    # A power switch fences a node that does not answer; then nothing else can be asked of that node either.
+    left_out = down if confirmed or not there.reachable else frozenset[str]()
+    return prepared(workshop, operation, given, state, why_not=why_not, reach=Reach(left_out, down))
 
 
 def _require_able(state: PairState, old: Node, new: Node, *, confirmed: bool) -> None:
