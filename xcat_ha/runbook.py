@@ -11,7 +11,7 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import cattrs
 from attrs import frozen
@@ -25,8 +25,9 @@ from xcat_ha.observation import PairState, question_for_term
 from xcat_ha.planning import Operation
 from xcat_ha.planning.setup import NODE_ID_FILE
 from xcat_ha.planning.witness import WITNESS
+from xcat_ha.shell_text import Wording, comment, function, here_document, line, members, quoted
 from xcat_ha.ssh_command import ssh_argv
-from xcat_ha.steps import Check, Command, ExitStatus, Matches, Phase, Plan, Prints, Probe, Ref, Rule, SamePrinted, Step
+from xcat_ha.steps import Check, Command, Matches, Phase, Plan, Prints, Probe, Step
 from xcat_ha.term import StoredTerm
 from xcat_ha.xcat.site import Site
 
@@ -137,12 +138,7 @@ def _head(outline: Outline, version: str) -> str:
         "",
         f"What it did is in {STATE_DIR}/journal/{outline.operation_id}.jsonl: xcat-ha history shows it, xcat-ha resume can go on with it.",
     )
-    return "#!/bin/sh\n" + "".join(_comment(line) for line in said) + "set -u\numask 077\n"
-
-
-def _comment(text: str, indent: str = "") -> str:
-    """Never anything but a comment, whatever it holds."""
-    return "".join(f"{indent}# {line}".rstrip() + "\n" for line in re.split(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", text) or [""])
+    return "#!/bin/sh\n" + "".join(comment(line) for line in said) + "set -u\numask 077\n"
 
 
 def _constants(outline: Outline) -> str:
@@ -167,29 +163,22 @@ def _constants(outline: Outline) -> str:
         "LOCK_DROP": DROP_SCRIPT,
         "LOCK_ALIVE": ALIVE_SCRIPT,
         "FIND_PYTHON": FIND_PYTHON,
-        "JOURNAL_BEGIN": _members(begin),
-        "JOURNAL_SITE": _members({"site": cattrs.unstructure(outline.site)}),
+        "JOURNAL_BEGIN": members(begin),
+        "JOURNAL_SITE": members({"site": cattrs.unstructure(outline.site)}),
     }
-    said = "".join(f"say {_quoted(sentence)}\n" for sentence in (*operation.summary, *_at_run_time(outline)))
-    lines = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
-    return f"{lines}\nsummary() {{\n{_indented(said)}}}\n"
+    said = "".join(f"say {line(sentence)}" for sentence in (*operation.summary, *_at_run_time(outline)))
+    lines = "".join(f"{name}={line(value)}" for name, value in values.items())
+    return f"{lines}\n{function('summary', said)}"
 
 
 def _way(host: Node) -> str:
     *options, destination = ssh_argv(host)
-    return (
-        f'  {_quoted(host.id)}) exec {shlex.join(options)} -o ControlPath="$socket" "$@" {_quoted(destination)} ${{words:+"$words"}} ;;\n'
-    )
+    return f'  {quoted(host.id)}) exec {shlex.join(options)} -o ControlPath="$socket" "$@" {quoted(destination)} ${{words:+"$words"}} ;;\n'
 
 
 def _at_run_time(outline: Outline) -> Iterator[str]:
     if outline.left_out:
         yield "The sentence on what is lost is of the time when this was written. How old the copy is now, this script does not know."
-
-
-def _members(value: Mapping[str, object]) -> str:
-    """``, "key": value …``: what follows the first members of a JSON object."""
-    return f", {json.dumps(value, ensure_ascii=True)[1:-1]}"
 
 
 def _witness(pair: Pair) -> tuple[Node, ...]:
@@ -203,8 +192,9 @@ def _questions_before(outline: Outline) -> str:
     """What has to hold before a first run, and before one that goes on."""
     first = [_term_is_as_it_was(outline, node) for node in outline.nodes] + list(outline.operation.requires)
     again = [_term_is_ours(outline, node) for node in outline.nodes]
-    texts = ("".join(_required(check, outline) for check in checks) or ":\n" for checks in (first, again))
-    return "before() {{\n{}}}\n\nstill_ours() {{\n{}}}\n".format(*map(_indented, texts))
+    wording = _wording(outline)
+    parts = (("before", first), ("still_ours", again))
+    return "\n".join(function(name, "".join(map(wording.required, checks))) for name, checks in parts)
 
 
 def _term_is_as_it_was(outline: Outline, node: Node) -> Check:
@@ -239,107 +229,50 @@ def _term_is_ours(outline: Outline, node: Node) -> Check:
     )
 
 
-def _required(check: Check, outline: Outline) -> str:
-    return f"{_check(check, outline)}must {_quoted(check.question)} {_quoted(check.hint or 'xcat-ha check tells more')}\n"
-
-
 # --- phases and steps
 
 
 def _phases(outline: Outline) -> Iterator[str]:
-    refs = {name: number for number, name in enumerate(sorted({c.capture for c in _commands(outline) if c.capture}), start=1)}
-    steps, calls = 0, []
+    wording = _wording(outline)
+    done_steps, calls = 0, ""
     for number, (phase, planner) in enumerate(zip(outline.plan.phases, outline.operation.phases, strict=True), start=1):
         kind = "keeps" if planner.outlives_reboot else "reboots"
-        calls.append(f"phase {number} {_quoted(phase.name)} {kind} {_quoted(phase.why)}\n")
-        yield f"# --- phase {number}: {phase.name}\n{_comment(phase.why)}"
-        names = []
-        for steps, step in enumerate(phase.steps, start=steps + 1):  # noqa: B020 - numbered through all phases
-            yield _step(steps, step, outline, refs)
-            names.append(_perform(steps, phase, step))
-        yield f"phase_{number}() {{\n{_indented(''.join(names) or ':' + chr(10))}}}\n"
-    yield f"phases() {{\n{_indented(''.join(calls))}}}\n"
+        calls += f"phase {number} {line(phase.name, kind, phase.why)}"
+        yield comment(f"--- phase {number}: {phase.name}") + comment(phase.why)
+        performed = ""
+        for step_number, step in enumerate(phase.steps, start=done_steps + 1):
+            yield _step(step_number, step, wording)
+            performed += _perform(step_number, phase, step)
+        done_steps += len(phase.steps)
+        yield function(f"phase_{number}", performed)
+    yield function("phases", calls)
 
 
 def _perform(number: int, phase: Phase, step: Step) -> str:
-    facts = _members({"phase": phase.name, "step": step.name, "host": step.host})
-    words = (str(number), step.name, step.host, str(round(step.settle_s)), step.done_when.question, step.done_when.hint, facts)
-    return f"perform {_line(*words)}"
+    facts = members({"phase": phase.name, "step": step.name, "host": step.host})
+    settle = str(round(step.settle_s))
+    return f"perform {line(str(number), step.name, step.host, settle, step.done_when.question, step.done_when.hint, facts)}"
 
 
-def _step(number: int, step: Step, outline: Outline, refs: Mapping[str, int]) -> str:
-    conditions = "".join(_required(check, outline) for check in step.only_if) or ":\n"
-    commands = "".join(_change(command, step, outline, refs) for command in step.commands) or ":\n"
-    asked = "".join(_comment("Only if: " + check.question, "  ") for check in step.only_if)
-    cleanup = "".join(_clean(command, step, outline, refs) for command in step.cleanup) or ":\n"
+def _step(number: int, step: Step, wording: Wording) -> str:
+    conditions = "".join(map(wording.required, step.only_if))
+    asked = "".join(comment(f"Only if: {check.question}", "  ") for check in step.only_if)
     return (
-        f"{_comment(f'{step.name} on {step.host}: {step.why}')}"
-        f"done_{number}() {{\n{_comment('Done if: ' + step.done_when.question, '  ')}{_indented(_check(step.done_when, outline))}}}\n"
-        f"only_if_{number}() {{\n{asked}{_indented(conditions)}}}\n"
-        f"run_{number}() {{\n{_indented(commands)}}}\n"
-        f"clean_{number}() {{\n{_indented(cleanup)}}}\n"
+        comment(f"{step.name} on {step.host}: {step.why}")
+        + function(f"done_{number}", wording.check(step.done_when), comment(f"Done if: {step.done_when.question}", "  "))
+        + function(f"only_if_{number}", conditions, asked)
+        + function(f"run_{number}", "".join(wording.change(command, step.host) for command in step.commands))
+        + function(f"clean_{number}", "".join(wording.clean(command, step.host) for command in step.cleanup))
     )
 
 
-def _check(check: Check, outline: Outline) -> str:
-    lines = ""
-    for number, probe in enumerate(check.probes, start=1):
-        command = probe.command
-        lines += f"{_fed(command)}ask {number} {_where(probe.host, command)} {_words(command, outline, {})} <{_input(command)}\n"
-    return lines + f"judge {len(check.probes)} {_line(*_rule_words(check.rule))}"
-
-
-def _fed(command: Command) -> str:
-    """Text for stdin goes through a file: a here-document would add a line's end."""
-    return f"feed {_quoted(command.stdin)}\n" if command.stdin else ""
-
-
-def _input(command: Command) -> str:
-    return '"$WORK/in"' if command.stdin else "/dev/null"
-
-
-def _where(host: str, command: Command) -> str:
-    return f"{_quoted(host)} {max(int(command.timeout_s), 1)}"
-
-
-def _change(command: Command, step: Step, outline: Outline, refs: Mapping[str, int]) -> str:
-    needed = "".join(
-        f"kept {refs[word.name]} {_quoted(word.name)} || return\n" for word in command.argv if isinstance(word, Ref) and word.name in refs
+def _wording(outline: Outline) -> Wording:
+    captured = sorted({command.capture for command in _commands(outline) if command.capture})
+    return Wording(
+        pythons=frozenset(node.python for node in outline.pair.nodes),
+        carried_python=f"{outline.directory}/python3",
+        refs={name: number for number, name in enumerate(captured, start=1)},
     )
-    codes = _quoted(" ".join(map(str, command.ok_codes)))
-    words = _words(command, outline, refs)
-    kept = f"keep {refs[command.capture]} {_quoted(command.capture)}\n" if command.capture else ""
-    return f"{needed}{_fed(command)}change {_where(step.host, command)} {codes} {words} <{_input(command)} || return\n{kept}"
-
-
-def _clean(command: Command, step: Step, outline: Outline, refs: Mapping[str, int]) -> str:
-    return f"{_fed(command)}clean {_where(step.host, command)} {_words(command, outline, refs)} <{_input(command)}\n"
-
-
-def _words(command: Command, outline: Outline, refs: Mapping[str, int]) -> str:
-    """The command's words for the shell. The Python of an installed xcat-ha becomes the one that the runbook sets up."""
-    user = f"runuser -u {_quoted(command.user)} -- " if command.user else ""
-    words = [
-        f'"$(cat "$WORK/kept.{refs.get(word.name, 0)}" 2>/dev/null)"' if isinstance(word, Ref) else _quoted(_carried_python(word, outline))
-        for word in command.argv
-    ]
-    return user + " ".join(words)
-
-
-def _carried_python(word: str, outline: Outline) -> str:
-    for python in {node.python for node in outline.pair.nodes}:
-        word = re.sub(rf"(?<![\w./-]){re.escape(python)}(?![\w./-])", f"{outline.directory}/python3", word)
-    return word
-
-
-def _rule_words(rule: Rule) -> Sequence[str]:
-    if isinstance(rule, ExitStatus):
-        return ("exit-status", ",".join(map(str, rule.holds)), ",".join(map(str, rule.fails)))
-    if isinstance(rule, Prints):
-        return ("prints", rule.text)
-    if isinstance(rule, Matches):
-        return ("lacks" if rule.absent else "matches", rule.pattern)
-    return ("same",) if isinstance(rule, SamePrinted) else ("says",)
 
 
 def _commands(outline: Outline) -> Iterator[Command]:
@@ -357,39 +290,9 @@ def _commands(outline: Outline) -> Iterator[Command]:
 def _unpack(carried: Mapping[str, str]) -> str:
     """A function that writes what the nodes need below a directory."""
     directories = sorted({path.rpartition("/")[0] for path in carried})
-    lines = [
-        "# What the nodes need: the programs of xcat-ha and of the drivers that run on them, as they are.\n",
-        f'unpack() {{\n  (cd "$1" && mkdir -p {shlex.join(directories)}) || return 1\n',
-    ]
-    for path, text in carried.items():
-        end = _end_mark(text)
-        lines.append(f"  cat >\"$1\"/{_quoted(path)} <<'{end}' || return 1\n{text}{end}\n")
-    return "".join((*lines, "}\n"))
-
-
-def _end_mark(text: str) -> str:
-    lines, mark = set(text.splitlines()), "END_OF_FILE"
-    while mark in lines:
-        mark += "_"
-    return mark
-
-
-def _indented(text: str) -> str:
-    """Only the first line of each command: a quoted word may go over several lines, and must stay what it is."""
-    lines = re.findall(r"(?:'[^']*'|\"[^\"]*\"|[^'\n\"])*\n", text)
-    return "".join(f"  {line}" for line in lines) if "".join(lines) == text else text
-
-
-def _quoted(word: str) -> str:
-    """One word for the shell.
-
-    Raises:
-        RefusedError: no word can hold that.
-    """
-    if "\0" in word:
-        raise RefusedError(f"a word of the plan holds a NUL byte: {word[:80]!r}", state="nothing was written", hint="mend that name")
-    return shlex.quote(word)
-
-
-def _line(*words: str) -> str:
-    return " ".join(map(_quoted, words)) + "\n"
+    return (
+        comment("What the nodes need: the programs of xcat-ha and of the drivers that run on them, as they are.")
+        + f'unpack() {{\n  (cd "$1" && mkdir -p {shlex.join(directories)}) || return 1\n'
+        + "".join(here_document(path, text) for path, text in carried.items())
+        + "}\n"
+    )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from xcat_ha import judge
 from xcat_ha.judge import Answer
-from xcat_ha.runbook import _rule_words
+from xcat_ha.shell_text import rule_words
 from xcat_ha.steps import Check, Completed, ExitStatus, Matches, Prints, Probe, Rule, SamePrinted, SaysVerdict, Trouble, reads
 
 WORDS = st.sampled_from(
@@ -37,7 +37,7 @@ def test_the_same_verdict_and_reason(rule: Rule, said: Sequence[tuple[int | None
     check = Check("?", tuple(Probe("mna", reads("true")) for _ in said), rule)
     completed = [Completed((), code, out, err, trouble=None if code is not None else Trouble.TIMED_OUT) for code, out, err in said]
     expected = check.judge(completed)
-    name, *words = _rule_words(rule)
+    name, *words = rule_words(rule)
     verdict, reason = judge.judged(name, words, [Answer(*answer) for answer in said])
     assert verdict == expected.verdict
     if None not in [code for code, _, _ in said]:  # without an answer xcat-ha also names the host

@@ -133,6 +133,11 @@ def test_a_value_known_only_later_is_the_one_that_was_captured(tmp_path: Path) -
     assert words[-2:] == ["use", "it's\nwhat was saved"]
 
 
+def test_a_value_that_nobody_captures_is_no_empty_word() -> None:
+    with pytest.raises(RefusedError, match="no step of this plan prints saved"):
+        text_of(outline_of(step_of(changes("use", Ref("saved")))))
+
+
 def test_the_hand_over_as_a_whole() -> None:
     operation = plan_handover(GIVEN, MNA, MNB)
     outline = Outline(GIVEN.pair, operation, operation.preview(STATE), STATE, GIVEN.operation_id, GIVEN.site, GIVEN.term)
@@ -141,7 +146,7 @@ def test_the_hand_over_as_a_whole() -> None:
     steps = [step for phase in outline.plan.phases for step in phase.steps]
     assert text.count("\n  perform ") == len(steps)
     assert MNA.python not in text
-    assert f"/var/lib/xcat-ha/runbook/{GIVEN.operation_id}/python3 -m xcat_ha.term raise 2 mnb --yielded-by mna" in text
+    assert 'change mna 60 0 "$PYTHON" -m xcat_ha.term raise 2 mnb --yielded-by mna' in text
     assert f"{MNB.bin_dir}/xcat-ha sync" not in text.replace("scheduled", ""), "toy jobs are no words of commands"
 
 
