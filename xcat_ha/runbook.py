@@ -115,12 +115,11 @@ def runbook(outline: Outline, carried: Mapping[str, str], functions: str, *, ver
 
 
 def _head(outline: Outline, version: str) -> str:
-    began = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(outline.state.observed_at))
     operation = outline.operation
     sides = f"{operation.name} ({', '.join(f'{key} {value}' for key, value in operation.parameters.items() if key != 'term')})"
     said = (
         f"A runbook: {sides}.",
-        f"Written by xcat-ha {version} from what was observed at {began}.",
+        f"Written by xcat-ha {version} from what was observed at {_moment(outline)}.",
         "",
         *operation.summary,
         "",
@@ -166,7 +165,7 @@ def _constants(outline: Outline) -> str:
         "JOURNAL_BEGIN": members(begin),
         "JOURNAL_SITE": members({"site": cattrs.unstructure(outline.site)}),
     }
-    said = "".join(f"say {line(sentence)}" for sentence in (*operation.summary, *_at_run_time(outline)))
+    said = "".join(f"say {line(sentence)}" for sentence in _summary(outline))
     lines = "".join(f"{name}={line(value)}" for name, value in values.items())
     return f"{lines}\n{function('summary', said)}"
 
@@ -176,9 +175,18 @@ def _way(host: Node) -> str:
     return f'  {quoted(host.id)}) exec {shlex.join(options)} -o ControlPath="$socket" "$@" {quoted(destination)} ${{words:+"$words"}} ;;\n'
 
 
-def _at_run_time(outline: Outline) -> Iterator[str]:
+def _summary(outline: Outline) -> Iterator[str]:
+    """What is shown before the first step. What an unplanned change of primary loses was known only for the moment of writing."""
+    loss = outline.operation.parameters.get("loss", "")
+    yield from (sentence for sentence in outline.operation.summary if sentence != loss)
     if outline.left_out:
-        yield "The sentence on what is lost is of the time when this was written. How old the copy is now, this script does not know."
+        yield "WHAT WAS NOT COPIED BY NOW IS LOST. How old the copy is now, this script cannot tell."
+    if loss:
+        yield f"When it was written, at {_moment(outline)}, this was true: {loss}"
+
+
+def _moment(outline: Outline) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(outline.state.observed_at))
 
 
 def _witness(pair: Pair) -> tuple[Node, ...]:

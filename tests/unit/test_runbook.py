@@ -20,6 +20,7 @@ from xcat_ha.errors import RefusedError
 from xcat_ha.observation import PairState
 from xcat_ha.planning import Operation, PhasePlanner
 from xcat_ha.planning.handover import plan_handover
+from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.runbook import Outline, node_programs, runbook
 from xcat_ha.steps import Check, Command, Effect, ExitStatus, Phase, Prints, Probe, Ref, Step, changes, in_order, reads
 from xcat_ha.term import StoredTerm
@@ -148,6 +149,23 @@ def test_the_hand_over_as_a_whole() -> None:
     assert MNA.python not in text
     assert 'change mna 60 0 "$PYTHON" -m xcat_ha.term raise 2 mnb --yielded-by mna' in text
     assert f"{MNB.bin_dir}/xcat-ha sync" not in text.replace("scheduled", ""), "toy jobs are no words of commands"
+
+
+def test_what_is_lost_is_not_said_as_if_it_were_of_the_night_it_is_run(tmp_path: Path) -> None:
+    lost = "What was written after noon, 64 s ago, IS LOST."
+    operation = plan_takeover(GIVEN, MNA, MNB, confirmed=True, announced=lost)
+    outline = Outline(
+        GIVEN.pair, operation, operation.preview(STATE), STATE, GIVEN.operation_id, GIVEN.site, GIVEN.term, frozenset({MNA.id})
+    )
+    text = text_of(outline)
+    understood(text)
+    script = text.replace('main "$@"\n', "LOG=; summary\n")
+    shown = subprocess.run(("sh",), input=script, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path).stdout.splitlines()
+    assert lost not in shown
+    assert any(line.startswith("When it was written, at ") and line.endswith(lost) for line in shown)
+    assert any("WHAT WAS NOT COPIED BY NOW IS LOST" in line for line in shown)
+    assert "ask 1 mna" not in text, "the node that is down is not asked"
+    assert "change mna" not in text
 
 
 def test_a_cut_off_runbook_does_nothing(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
+from attrs import evolve
+
 from xcat_ha.errors import RefusedError, UnreachableError
 from xcat_ha.interfaces import ReplicaRole
 from xcat_ha.journal import new_operation_id
 from xcat_ha.models import Node
 from xcat_ha.observation import NodeState, PairState, Role
-from xcat_ha.operations import Prepared, Reach, Workshop, prepared
+from xcat_ha.operations import Prepared, Reach, Result, Workshop, prepared
 from xcat_ha.planning import PlanningInput
 from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.term import NO_TERM
@@ -25,7 +27,7 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
         old: the node that is down (``confirmed``) or will be fenced.
         confirmed: the administrator says that it is down.
         allow_data_loss: go on although the copy is older than ``max_loss_s``, or of unknown age.
-        for_later: nothing will be run now, so that ``old`` may answer and this may be ``old``; what is prepared still refuses to run then.
+        for_later: only to be written as a runbook; ``old`` may answer, and may be this node. What is prepared cannot be run.
 
     Raises:
         RefusedError: ``old`` answers, the new node has the role already, or more would be lost than is allowed.
@@ -46,15 +48,22 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
     down = frozenset({old.id})
 
     def why_not(now: PairState) -> str:
-        if confirmed and now.nodes[old.id].reachable:
-            return f"{old.id} answers ssh: it is not down"
         if now.nodes[new.id].role is not Role.STANDBY:
             return f"{new.id} was standby when this was planned; now it is {now.nodes[new.id].role}"
         return "" if now.nodes[new.id].term in {here.term, None} else f"the term of {new.id} was raised meanwhile"
 
     # A power switch fences a node that does not answer; then nothing else can be asked of that node either.
     left_out = down if confirmed or not there.reachable else frozenset[str]()
-    return prepared(workshop, operation, given, state, why_not=why_not, reach=Reach(left_out, down))
+    made = prepared(workshop, operation, given, state, why_not=why_not, reach=Reach(left_out, down))
+    return evolve(made, run=_only_a_runbook) if for_later else made
+
+
+def _only_a_runbook() -> Result:
+    raise RefusedError(
+        "this was prepared to be written as a runbook, without asking what would be lost",
+        state="nothing was changed",
+        hint="run the runbook, or xcat-ha failover --confirm-down",
+    )
 
 
 def _require_able(state: PairState, old: Node, new: Node, *, confirmed: bool) -> None:
