@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Completed, Lab, Node
-from tests.lab.losses import DONE, REFUSED, USAGE, await_guard, holds_address, status_of
+from tests.lab.losses import DONE, INTERRUPTED, REFUSED, USAGE, await_guard, holds_address, status_of
 from tests.lab.observers import SecretSampler, ServiceWatcher, process_probe
 from tests.lab.process import wait_until
 from tests.lab.product import xcat_ha
@@ -61,6 +61,15 @@ def run_it(node: Node, *words: str) -> Completed:
     return done
 
 
+def stop_in_the_middle(node: Node) -> None:
+    """Run the runbook of a planned change on ``node``, the primary, and press Ctrl-C when nobody has the address."""
+    running = node.popen(("sh", RUNBOOK), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait_until(lambda: not holds_address(node), timeout_s=300, what=f"the address to leave {node.id}")
+    node.run(("pkill", "-INT", "-o", "-f", f"^sh {RUNBOOK}"))
+    said, _ = running.communicate(timeout=300)
+    assert running.returncode == INTERRUPTED, said.decode()
+
+
 @pytest.mark.usefixtures("never_two")
 def test_the_exported_failover_moves_the_role_without_xcat_ha(site: Lab, mna: Node, mnb: Node) -> None:
     assert xcat_ha(mna, "failover", "--export", RUNBOOK, check=False).returncode == USAGE
@@ -100,17 +109,31 @@ def test_stopped_in_the_middle_the_exported_failback_goes_on_where_it_was(mna: N
         assert xcat_ha(mna, "failover", "--yes", check=False).returncode == DONE
     export(mnb, "failback")
     with without_xcat_ha(mna, mnb):
-        running = mnb.popen(("sh", RUNBOOK), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        wait_until(lambda: not holds_address(mnb), timeout_s=300, what="the address to leave mnb")
-        mnb.run(("pkill", "-INT", "-o", "-f", f"^sh {RUNBOOK}"))
-        said, _ = running.communicate(timeout=300)
-        assert running.returncode == 5, said.decode()
+        stop_in_the_middle(mnb)
         done = run_it(mnb)
         assert done.returncode == DONE, done.stderr
         assert "complete already" in done.stdout
         assert holds_address(mna)
     await_guard(mna, "active")
     assert xcat_ha(mna, "status", check=False).returncode == DONE, status_of(mna)
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("never_two")
+def test_stopped_in_the_middle_xcat_ha_goes_on_with_it_when_it_is_back(mna: Node, mnb: Node) -> None:
+    if not holds_address(mna):
+        assert xcat_ha(mnb, "failback", "--yes", check=False).returncode == DONE
+    export(mna, "failover")
+    with without_xcat_ha(mna, mnb):
+        stop_in_the_middle(mna)
+    assert "xcat-ha resume" in status_of(mnb)
+    done = xcat_ha(mna, "resume", "--yes", check=False)
+    assert done.returncode == DONE, done.stderr
+    assert holds_address(mnb)
+    assert "done already" in run_it(mna).stdout
+    await_guard(mnb, "active")
+    assert xcat_ha(mna, "status", check=False).returncode == DONE, status_of(mna)
+    assert xcat_ha(mnb, "failback", "--yes", check=False).returncode == DONE
 
 
 @pytest.mark.soak

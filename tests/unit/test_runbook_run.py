@@ -43,6 +43,7 @@ class Bench:
     """Both nodes' directories, and a runbook for them."""
 
     directory: Path
+    shell: tuple[str, ...] = ("sh",)
 
     def node(self, node_id: str) -> Path:
         """What the steps make on the node."""
@@ -70,7 +71,7 @@ class Bench:
             "NODE": str(self.node("mna")),
             "LOGGED": f"{self.directory}/ssh.log",
         }
-        argv = ("sh", str(script), *words)
+        argv = (*self.shell, str(script), *words)
         return subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -84,7 +85,7 @@ class Bench:
     def run(self, script: Path, *words: str) -> tuple[ExitCode, str, str]:
         """Run it on mna to its end."""
         process = self.start(script, *words)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
         return ExitCode(process.returncode), out, err
 
     @property
@@ -127,7 +128,12 @@ def touch(host: str, name: str, **changed: object) -> Step:
     return evolve(step, **changed)  # type: ignore[arg-type]
 
 
-def test_each_step_runs_where_it_belongs_and_a_second_run_does_nothing(bench: Bench) -> None:
+SHELLS = pytest.mark.parametrize("shell", [("sh",), ("bash", "--posix")], ids=["sh", "bash"])
+
+
+@SHELLS
+def test_each_step_runs_where_it_belongs_and_a_second_run_does_nothing(bench: Bench, shell: tuple[str, ...]) -> None:
+    bench = evolve(bench, shell=shell)
     script = bench.write(touch("mna", "one"), touch("mnb", "two"))
     code, out, err = bench.run(script)
     assert (code, bench.outcome()) == (ExitCode.DONE, Outcome.DONE), err + out
@@ -238,16 +244,18 @@ def test_what_an_earlier_run_captured_is_still_known(bench: Bench) -> None:
     assert [entry["value"] for entry in bench.journal if entry["event"] == "captured"] == ["it's 7"]
 
 
-def test_ctrl_c_lets_the_command_end_and_stops_before_the_next(bench: Bench) -> None:
+@SHELLS
+def test_ctrl_c_lets_the_command_end_and_stops_before_the_next(bench: Bench, shell: tuple[str, ...]) -> None:
+    bench = evolve(bench, shell=shell)
     slow = changes("sh", "-c", 'touch "$NODE/begun"; sleep 3; touch "$NODE/one"')
     script = bench.write(touch("mna", "one", commands=(slow,)), touch("mna", "two"))
     process = bench.start(script)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not (bench.node("mna") / "begun").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to everybody in the foreground
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert ExitCode(process.returncode) is ExitCode.INTERRUPTED, err
     assert (bench.node("mna") / "one").exists()
     assert not (bench.node("mna") / "two").exists()
@@ -257,15 +265,28 @@ def test_ctrl_c_lets_the_command_end_and_stops_before_the_next(bench: Bench) -> 
     assert bench.outcome() is Outcome.DONE
 
 
+def test_a_terminal_that_goes_away_stops_nothing(bench: Bench) -> None:
+    slow = changes("sh", "-c", 'touch "$NODE/begun"; sleep 2; touch "$NODE/one"')
+    process = bench.start(bench.write(touch("mna", "one", commands=(slow,)), touch("mnb", "two")))
+    deadline = time.monotonic() + 240
+    while not (bench.node("mna") / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGHUP)
+    _, err = process.communicate(timeout=300)
+    assert ExitCode(process.returncode) is ExitCode.DONE, err
+    assert (bench.node("mnb") / "two").exists()
+
+
 def test_killed_in_the_middle_it_goes_on_and_its_lock_is_taken_over(bench: Bench) -> None:
     script = bench.write(touch("mna", "one"), touch("mna", "two", commands=(changes("sh", "-c", 'sleep 5; touch "$NODE/two"'),)))
     process = bench.start(script)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not (bench.node("mna") / "one").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert (bench.root("mna") / "run/xcat-ha/lock.json").exists()
     code, _, err = bench.run(script)
     assert code is ExitCode.DONE, err
