@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import Completed, Lab, Node
-from tests.lab.losses import DONE, INTERRUPTED, REFUSED, USAGE, await_guard, holds_address, status_of
+from tests.lab.losses import DONE, INTERRUPTED, REFUSED, USAGE, await_guard, await_healthy, holds_address, status_of
 from tests.lab.observers import SecretSampler, ServiceWatcher, process_probe
 from tests.lab.process import wait_until
 from tests.lab.product import xcat_ha
@@ -96,7 +96,7 @@ def test_the_exported_failover_moves_the_role_without_xcat_ha(site: Lab, mna: No
     assert not where_written(site, secrets)
     await_guard(mnb, "active")
     for node in (mna, mnb):
-        assert xcat_ha(node, "status", check=False).returncode == DONE, status_of(node)
+        await_healthy(node)
         assert "by=runbook" in xcat_ha(node, "history").stdout
     assert xcat_ha(mnb, "sync", "--yes", check=False).returncode == DONE
     assert xcat_ha(mnb, "check", check=False).returncode == DONE
@@ -115,7 +115,7 @@ def test_stopped_in_the_middle_the_exported_failback_goes_on_where_it_was(mna: N
         assert "complete already" in done.stdout
         assert holds_address(mna)
     await_guard(mna, "active")
-    assert xcat_ha(mna, "status", check=False).returncode == DONE, status_of(mna)
+    await_healthy(mna)
 
 
 @pytest.mark.soak
@@ -132,7 +132,7 @@ def test_stopped_in_the_middle_xcat_ha_goes_on_with_it_when_it_is_back(mna: Node
     assert holds_address(mnb)
     assert "done already" in run_it(mna).stdout
     await_guard(mnb, "active")
-    assert xcat_ha(mna, "status", check=False).returncode == DONE, status_of(mna)
+    await_healthy(mna)
     assert xcat_ha(mnb, "failback", "--yes", check=False).returncode == DONE
 
 
@@ -157,4 +157,4 @@ def test_the_unplanned_failover_exported_in_peace_serves_the_night_of_the_crash(
         assert done.returncode == DONE, done.stderr
         assert "saved-copy: saved in /var/lib/xcat-ha/diverged/" in done.stdout
     for node in (mna, mnb):
-        assert xcat_ha(node, "status", check=False).returncode == DONE, status_of(node)
+        await_healthy(node)
