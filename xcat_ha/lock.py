@@ -18,12 +18,12 @@ from xcat_ha.interfaces import Runner
 from xcat_ha.models import COMMANDS_LOCK, RUN_DIR, Node, Pair
 from xcat_ha.steps import Command, changes, reads
 
-_OUTWAIT_S = 90
+OUTWAIT_S = 90
 LOCK_FILE = f"{RUN_DIR}/lock.json"
 
 # noclobber makes the shell create the file with O_EXCL: exactly one of two contenders succeeds. The guard keeps one from removing, as a
 # dead holder's, the lock that another has just taken in its place.
-_TAKE = """\
+TAKE_SCRIPT = """\
 mkdir -p -m 755 "$1" || exit 3
 exec 9>>"$1/lock.guard"
 flock -w 10 9 || exit 3
@@ -31,13 +31,13 @@ set -C
 { printf '%s\\n' "$2" > "$1/lock.json"; } 2>/dev/null || { cat "$1/lock.json" 2>/dev/null; exit 7; }
 """
 # The whole content counts: two programs that resume the same operation hold its lock by the same id.
-_DROP = """\
+DROP_SCRIPT = """\
 exec 9>>"${1%/*}/lock.guard"
 flock -w 10 9 || exit 3
 if [ "$(cat "$1" 2>/dev/null)" = "$2" ]; then rm -f "$1"; fi
 """
 # Alive only if it is the same boot, the pid exists, and it started at the same tick (field 22 of stat, counted after the name).
-_ALIVE = """\
+ALIVE_SCRIPT = """\
 [ "$(cat /proc/sys/kernel/random/boot_id)" = "$1" ] || { echo dead; exit 0; }
 stat=$(cat "/proc/$2/stat" 2>/dev/null) || { echo dead; exit 0; }
 set -- "$3" ${stat##*) }
@@ -132,16 +132,16 @@ class PairLock:
 
     def _drop(self, node: Node, content: str) -> None:
         """Remove the lock there, if it is still this very one."""
-        self._runner.run(node.id, changes("sh", "-c", _DROP, "sh", LOCK_FILE, content, timeout_s=20))
+        self._runner.run(node.id, changes("sh", "-c", DROP_SCRIPT, "sh", LOCK_FILE, content, timeout_s=20))
 
     def _outwait(self, node: Node) -> None:
         """Wait for a command that outlived its operation: it must have ended before anything is asked or done again."""
         # Not "changes": such a command would hold (shared) what it waits for.
-        waits = reads("flock", "-w", str(_OUTWAIT_S), "-x", COMMANDS_LOCK, "true", timeout_s=_OUTWAIT_S + 20)
+        waits = reads("flock", "-w", str(OUTWAIT_S), "-x", COMMANDS_LOCK, "true", timeout_s=OUTWAIT_S + 20)
         completed = self._runner.run(node.id, waits)
         if not completed.ok:
             raise LockedError(
-                f"a command of an earlier operation still runs there after {_OUTWAIT_S} s ({completed.summary})",
+                f"a command of an earlier operation still runs there after {OUTWAIT_S} s ({completed.summary})",
                 where=node.id,
                 state="nothing was changed",
                 hint=f"fuser -v {COMMANDS_LOCK} on {node.id} shows it; it is waited for, never doubled",
@@ -151,7 +151,7 @@ class PairLock:
         deadline = self._clock.monotonic() + self._wait_s
         dropped: set[str] = set()
         while True:
-            completed = self._runner.run(node.id, changes("sh", "-c", _TAKE, "sh", RUN_DIR, self._content, timeout_s=20))
+            completed = self._runner.run(node.id, changes("sh", "-c", TAKE_SCRIPT, "sh", RUN_DIR, self._content, timeout_s=20))
             if completed.ok:
                 self._taken.append(node)
                 return
@@ -187,7 +187,7 @@ class PairLock:
 def holder_question(content: Mapping[str, object]) -> Command:
     """Prints ``alive`` or ``dead``, asked on the node that the holder names."""
     words = [str(content.get(key, "")) for key in ("boot_id", "pid", "start_ticks")]
-    return reads("sh", "-c", _ALIVE, "sh", *words, timeout_s=20)
+    return reads("sh", "-c", ALIVE_SCRIPT, "sh", *words, timeout_s=20)
 
 
 def _content(text: str) -> Mapping[str, object]:

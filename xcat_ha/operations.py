@@ -18,6 +18,7 @@ from xcat_ha.lock import PairLock, locked_error, this_process
 from xcat_ha.models import STATE_DIR, Pair
 from xcat_ha.observation import LockState, PairState, observe
 from xcat_ha.planning import Operation, PlanningInput
+from xcat_ha.runbook import Outline
 from xcat_ha.runners.silenced import SilencedRunner
 from xcat_ha.steps import Check, Plan, Verdict, changes
 from xcat_ha.term import StoredTerm
@@ -88,10 +89,12 @@ class Prepared:
     Attributes:
         plan: what it would do, as far as it can be known now.
         run: begin it. Raises what :func:`run_operation` raises.
+        outline: what a runbook of it is made of; None if there can be none.
     """
 
     plan: Plan
     run: Callable[[], Result]
+    outline: Outline | None = None
 
 
 @frozen
@@ -396,7 +399,9 @@ def prepared(  # noqa: PLR0913 - everything an operation can ask for, once
                     after_failure()
                 raise
 
-    return Prepared(operation.preview(state), run)
+    plan = operation.preview(state)
+    outline = Outline(workshop.pair, operation, plan, state, given.operation_id, given.site, given.term, reach.left_out)
+    return Prepared(plan, run, outline)
 
 
 def maintenance_words(state: PairState) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from xcat_ha.verbs import stale
 from xcat_ha.verbs.activation import prepare_activation
 from xcat_ha.verbs.checking import check_pair
 from xcat_ha.verbs.copying import prepare_sync, prepare_verify
+from xcat_ha.verbs.export import write_runbook
 from xcat_ha.verbs.handover import prepare_handover
 from xcat_ha.verbs.images import report_images
 from xcat_ha.verbs.maintenance import prepare_maintenance
@@ -147,13 +148,14 @@ class ManagedPair:
         """Move the role back to the preferred node; see :func:`xcat_ha.verbs.handover.prepare_handover`."""
         return prepare_handover(self._workshop, to=self.pair.preferred, verb="failback")
 
-    def prepare_takeover(self, *, down: str, confirmed: bool = True, allow_data_loss: bool = False) -> Prepared:
+    def prepare_takeover(self, *, down: str, confirmed: bool = True, allow_data_loss: bool = False, for_later: bool = False) -> Prepared:
         """The other node takes the role without ``down``: unplanned, and what was not copied is lost.
 
         Args:
             down: id of the node that is down.
             confirmed: the caller declares it down; else the configured fence makes sure.
             allow_data_loss: go on although the copy is older than ``max_loss_s``, or of unknown age.
+            for_later: only to write a runbook for the day when the node is down: that it answers now is not refused.
 
         Raises:
             RefusedError: that node answers, or more would be lost than is allowed. There is no override for the first.
@@ -167,7 +169,7 @@ class ManagedPair:
                 state="nothing was changed",
                 hint=f"xcat-ha failover --confirm-down {node.id}, or choose another driver in [fencing]",
             )
-        return prepare_takeover(self._workshop, node, confirmed=confirmed, allow_data_loss=allow_data_loss)
+        return prepare_takeover(self._workshop, node, confirmed=confirmed, allow_data_loss=allow_data_loss, for_later=for_later)
 
     def prepare_activation(self, *, confirmed_down: str | None = None) -> Prepared:
         """This node, whose turn it is by its own term, takes the role up again; see :func:`xcat_ha.verbs.activation.prepare_activation`.
@@ -227,6 +229,10 @@ class ManagedPair:
         whether to mend it; by default nothing is.
         """
         return prepare_setup(self._workshop, mend)
+
+    def write_runbook(self, prepared: Prepared, path: Path) -> None:
+        """Write what was prepared as a shell script that does it without xcat-ha; see :func:`xcat_ha.verbs.export.write_runbook`."""
+        write_runbook(self._workshop, prepared, path)
 
     def prepare_resume(self) -> Prepared:
         """Go on with the operation that stopped in the middle; see :func:`xcat_ha.verbs.resume.prepare_resume`."""

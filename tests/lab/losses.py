@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.lab import Completed, Lab, Node
+from tests.lab.errors import LabError
 from tests.lab.process import wait_until
 from tests.lab.product import SERVICE_ADDRESS, host_key_fingerprint, make_client, start_site, xcat_ha
 
@@ -64,6 +65,18 @@ def await_guard(node: Node, state: str, *words: str, timeout_s: float = 60.0) ->
 def status_of(node: Node) -> str:
     """What the administrator sees there."""
     return str(xcat_ha(node, "status", check=False).stdout)
+
+
+def await_healthy(node: Node, *, timeout_s: float = 180.0) -> None:
+    """Wait until status finds nothing wrong there: on a busy machine even a question may take so long that a clock looks wrong."""
+
+    def healthy() -> bool:
+        return xcat_ha(node, "status", check=False).returncode == DONE
+
+    try:
+        wait_until(healthy, timeout_s=timeout_s, what=f"{node.id} to find nothing wrong", interval_s=2.0)
+    except LabError as error:
+        raise AssertionError(status_of(node)) from error
 
 
 def seconds_until(holds: Callable[[], bool], *, timeout_s: float, what: str) -> float:

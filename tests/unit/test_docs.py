@@ -17,7 +17,7 @@ import pytest
 import xcat_ha
 import xcat_ha.cli.app
 from tests.lab.product import PAIR_TOML
-from xcat_ha import config, registry, testing
+from xcat_ha import config, errors, registry, testing
 from xcat_ha.cli.verb import XcatHa
 from xcat_ha.effective import Setting
 from xcat_ha.errors import ExitCode
@@ -92,6 +92,48 @@ def test_exit_codes() -> None:
     text = _text(DOCS / "cli.rst")
     table = re.findall(r"^   \* - (\d)\n     - ``(\w+)``$", text, re.MULTILINE)
     assert [(int(code), word) for code, word in table] == [(int(code), code.name.lower()) for code in ExitCode]
+
+
+# --- refusals
+
+
+@pytest.fixture(scope="module")
+def refusals() -> ModuleType:
+    """The extension that reads them from the sources when the documentation is built."""
+    return _module("refusals", DOCS / "_ext/refusals.py")
+
+
+def test_every_refusal_of_the_sources_is_listed(refusals: ModuleType) -> None:
+    """What is listed is read from the sources, kind by kind: so no kind may be left out."""
+    listed = {word for line in re.findall(r"^\.\. refusals:: (.+)$", _text(DOCS / "refusals.rst"), re.MULTILINE) for word in line.split()}
+    kinds = {one.kind for one in refusals.found()}
+    assert listed == kinds
+
+
+def test_the_list_of_refusals_misses_none(refusals: ModuleType) -> None:
+    """Against another way of counting: every line of the sources that raises one of ours with a text."""
+    sources = [path for folder in ("xcat_ha", "drivers") for path in (REPOSITORY / folder).rglob("*.py") if "testing" not in path.parts]
+    said = " ".join(" ".join(one.what.split()) for one in refusals.found())
+    texts = [text for path in sources for text in re.findall(r"raise \w+Error\(\s*f?\"([^\"{]{12,})", _text(path))]
+    assert len(texts) > 40
+    for text in texts:
+        assert text.strip() in said or not _has_hint(text, sources), text
+
+
+def _has_hint(text: str, sources: list[Path]) -> bool:
+    """Whether it is meant for an administrator; others end in a traceback, or are caught."""
+    return any(re.search(rf"{re.escape(text)}[^)]*hint=", _text(path)) for path in sources)
+
+
+def test_every_kind_of_error_is_explained() -> None:
+    text = _text(DOCS / "refusals.rst")
+    kinds = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.XcatHaError)]
+    assert len(kinds) > 12
+    for name in kinds:
+        assert re.search(rf"\b{name}\b", text), name
+    for code in ExitCode:
+        if code not in {ExitCode.DONE, ExitCode.USAGE}:
+            assert f"Exit code {int(code)}:" in text
 
 
 # --- configuration
@@ -229,14 +271,18 @@ def test_nothing_of_the_workplace() -> None:
 # --- the example program
 
 
-@pytest.fixture
-def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("watch_pair", EXAMPLE)
+def _module(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def example() -> ModuleType:
+    return _module("watch_pair", EXAMPLE)
 
 
 def test_the_example_says_why_it_cannot_tell(example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,12 @@ import sys
 
 from plumbum import cli
 
-from xcat_ha.cli.verb import ChangingVerb, Verb, XcatHa, ask
+from xcat_ha.cli.verb import ChangingVerb, ExportingVerb, Verb, XcatHa, ask
 from xcat_ha.errors import ExitCode, RefusedError
 
 
 @XcatHa.subcommand("failover")
-class FailoverVerb(ChangingVerb):
+class FailoverVerb(ExportingVerb):
     """Hand the management role over to the standby: planned, both nodes alive, nothing lost.
 
     If the primary is dead: --confirm-down ID on the standby. What was not copied is then lost, and is named first.
@@ -34,7 +34,11 @@ class FailoverVerb(ChangingVerb):
         if self.to or (self.confirm_down and self.fence):
             return self._usage("give one of --to, --confirm-down and --fence")
         confirmed = bool(self.confirm_down)
-        return self.change(lambda pair: pair.prepare_takeover(down=down, confirmed=confirmed, allow_data_loss=self.allow_data_loss))
+        return self.change(
+            lambda pair: pair.prepare_takeover(
+                down=down, confirmed=confirmed, allow_data_loss=self.allow_data_loss, for_later=bool(self.export)
+            )
+        )
 
     def _usage(self, text: str) -> int:
         print(f"xcat-ha: {text}; xcat-ha failover --help", file=sys.stderr)  # noqa: T201
@@ -42,7 +46,7 @@ class FailoverVerb(ChangingVerb):
 
 
 @XcatHa.subcommand("failback")
-class FailbackVerb(ChangingVerb):
+class FailbackVerb(ExportingVerb):
     """Hand the management role back to the preferred node."""
 
     def main(self) -> int:
@@ -64,7 +68,7 @@ class ActivateVerb(ChangingVerb):
 
 
 @XcatHa.subcommand("rejoin")
-class RejoinVerb(ChangingVerb):
+class RejoinVerb(ExportingVerb):
     """Make an old primary the standby again. What only it has is counted, named and saved before it is replaced."""
 
     def main(self) -> int:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plumbum import cli
@@ -124,10 +125,7 @@ class ChangingVerb(Verb):
         with self.load(stopper=stopper, follow=not self.dry_run, read_only=self.dry_run) as pair:
             prepared = prepare(pair)
             if self.dry_run:
-                if self.as_json:
-                    self.print_json(ExitCode.DONE, plan=prepared.plan)
-                else:
-                    render.show_plan(prepared.plan)
+                self.show_plan(pair, prepared)
                 return ExitCode.DONE
             self.confirm(prepared.plan.summary)
             with stopper:
@@ -137,6 +135,16 @@ class ChangingVerb(Verb):
         else:
             render.show_result(result)
         return ExitCode.DONE
+
+    def show_plan(self, pair: ManagedPair, prepared: Prepared) -> None:
+        """Answer a dry run."""
+        from xcat_ha.cli import render  # noqa: PLC0415 - see load
+
+        del pair
+        if self.as_json:
+            self.print_json(ExitCode.DONE, plan=prepared.plan)
+        else:
+            render.show_plan(prepared.plan)
 
     def confirm(self, summary: tuple[str, ...]) -> None:
         """Show the summary and ask.
@@ -148,6 +156,27 @@ class ChangingVerb(Verb):
             print(sentence, file=sys.stderr)  # noqa: T201
         if not self.yes and not ask("Go on?"):
             raise RefusedError("not confirmed", state="nothing was changed", hint="answer y, or give --yes")
+
+
+class ExportingVerb(ChangingVerb):
+    """Verbs whose plan can be written as a runbook."""
+
+    export = cli.SwitchAttr("--export", str, argname="FILE", help="with --dry-run: write the plan as a shell script that needs no xcat-ha")
+
+    def change(self, prepare: Callable[[ManagedPair], Prepared]) -> int:
+        """As :meth:`ChangingVerb.change`."""
+        if self.export and not self.dry_run:
+            print("xcat-ha: --export goes with --dry-run", file=sys.stderr)  # noqa: T201
+            return int(ExitCode.USAGE)
+        return super().change(prepare)
+
+    def show_plan(self, pair: ManagedPair, prepared: Prepared) -> None:
+        """Answer a dry run, and write the runbook."""
+        if self.export:
+            pair.write_runbook(prepared, Path(self.export))
+        super().show_plan(pair, prepared)
+        if self.export:
+            print(f"xcat-ha: the runbook is {self.export}; run it with: sh {self.export}", file=sys.stderr)  # noqa: T201
 
 
 def ask(question: str) -> bool:

@@ -60,7 +60,7 @@ def prepare_resume(workshop: Workshop) -> Prepared:
     given = PlanningInput(workshop.pair, workshop.drivers, site, file_sets_of(workshop.pair, site), record.id, term)
     operation = _planned_again(record, given)
     refuse_if_moved(record, term, state)
-    silent = _not_needed(record)
+    silent = _not_needed(record, state)
     reduced = workshop.without(silent)
     left = [planner for planner in operation.phases if planner.name not in done or not planner.outlives_reboot]
     phases = tuple(planner.plan(state) for planner in left)
@@ -185,10 +185,13 @@ def _nothing_to_resume(state: PairState) -> RefusedError:
     )
 
 
-def _not_needed(record: Record) -> frozenset[str]:
-    """Nodes that the operation was begun without."""
-    confirmed = record.parameters.get("unplanned", "").startswith("confirmed")
-    return frozenset({record.parameters["old"]}) if confirmed else frozenset()
+def _not_needed(record: Record, state: PairState) -> frozenset[str]:
+    """Nodes that the operation was begun without, or that it has fenced: a node without power does not answer."""
+    unplanned = record.parameters.get("unplanned", "")
+    if not unplanned:
+        return frozenset()
+    old = record.parameters["old"]
+    return frozenset({old}) if unplanned.startswith("confirmed") or not state.nodes[old].reachable else frozenset()
 
 
 def words_of_unfinished(state: PairState) -> str:

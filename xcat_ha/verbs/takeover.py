@@ -11,7 +11,7 @@ from xcat_ha.interfaces import ReplicaRole
 from xcat_ha.journal import new_operation_id
 from xcat_ha.models import Node
 from xcat_ha.observation import NodeState, PairState, Role
-from xcat_ha.operations import Prepared, Reach, Workshop, prepared
+from xcat_ha.operations import Prepared, Reach, Result, Workshop, prepared
 from xcat_ha.planning import PlanningInput
 from xcat_ha.planning.images import images_on, sentences_about_images
 from xcat_ha.planning.takeover import plan_takeover
@@ -21,7 +21,7 @@ from xcat_ha.verbs.images import images_of, with_closing_list
 from xcat_ha.verbs.terms import highest_term, refuse_conflict_unless_down
 
 
-def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_data_loss: bool) -> Prepared:
+def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_data_loss: bool, for_later: bool = False) -> Prepared:
     """The other node takes the role without ``old``.
 
     Args:
@@ -29,20 +29,21 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
         old: the node that is down (``confirmed``) or will be fenced.
         confirmed: the administrator says that it is down.
         allow_data_loss: go on although the copy is older than ``max_loss_s``, or of unknown age.
+        for_later: only to be written as a runbook; ``old`` may answer, and may be this node. What is prepared cannot be run.
 
     Raises:
         RefusedError: ``old`` answers, the new node has the role already, or more would be lost than is allowed.
         UnknownStateError, UnreachableError: the new node does not answer, or what would be lost is not known.
     """
     new = workshop.pair.other(old.id)
-    if workshop.local == old.id:
+    if workshop.local == old.id and not for_later:
         raise RefusedError(f"this is {old.id} itself", state="nothing was changed", hint=f"run it on {new.id}")
     state = workshop.observe(images=workshop.drivers.images is not None)
     refuse_conflict_unless_down(state, old)
     there, here = state.nodes[old.id], state.nodes[new.id]
-    _require_able(state, old, new, confirmed=confirmed)
+    _require_able(state, old, new, confirmed=confirmed and not for_later)
     site = offline_site(workshop, new)
-    announced = _loss(workshop, here, there, allow_data_loss=allow_data_loss)
+    announced = _loss(workshop, here, there, allow_data_loss=allow_data_loss or for_later)
     term = highest_term(state)
     given = PlanningInput(workshop.pair, workshop.drivers, site, (), new_operation_id("failover", workshop.clock), term)
     plan = plan_takeover(given, old, new, confirmed=confirmed, announced=announced)
@@ -54,8 +55,20 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
             return f"{new.id} was standby when this was planned; now it is {now.nodes[new.id].role}"
         return "" if now.nodes[new.id].term in {here.term, None} else f"the term of {new.id} was raised meanwhile"
 
-    reach = Reach(down, down) if confirmed else Reach(down=down)
-    return with_closing_list(workshop, prepared(workshop, operation, given, state, why_not=why_not, reach=reach), new)
+    # A power switch fences a node that does not answer; then nothing else can be asked of that node either.
+    left_out = down if confirmed or not there.reachable else frozenset[str]()
+    made = prepared(workshop, operation, given, state, why_not=why_not, reach=Reach(left_out, down))
+    if for_later:
+        return evolve(made, run=_only_a_runbook)
+    return with_closing_list(workshop, made, new)
+
+
+def _only_a_runbook() -> Result:
+    raise RefusedError(
+        "this was prepared to be written as a runbook, without asking what would be lost",
+        state="nothing was changed",
+        hint="run the runbook, or xcat-ha failover --confirm-down",
+    )
 
 
 def _images_named(workshop: Workshop, state: PairState, old: Node, new: Node) -> tuple[str, ...]:

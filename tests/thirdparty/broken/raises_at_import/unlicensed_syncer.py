@@ -1,0 +1,3 @@
+"""A driver that ends in an exception when it is imported."""
+
+raise RuntimeError("no licence found")
