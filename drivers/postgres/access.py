@@ -160,3 +160,8 @@ def _name(word: str) -> str:
     """Always quoted: an unquoted ``all`` or ``+group`` means something else."""
     doubled = word.replace('"', '""')
     return f'"{doubled}"'
+
+
+def changed_at(layout: Layout) -> float:
+    """When pg_hba.conf or postgresql.conf was last changed, in seconds since the epoch."""
+    return max(Path(layout.hba_file).stat().st_mtime, Path(layout.config_file).stat().st_mtime)

@@ -136,4 +136,6 @@ def is_right_host(host: str, *, service_addresses: Collection[str], service_name
 
 def write_line(xcat_dir: str, line: str) -> None:
     """Replace cfgloc: one line with its newline, 0600, durable."""
-    write_durably(rooted(f"{xcat_dir}/cfgloc"), f"{line}\n")
+    path = rooted(f"{xcat_dir}/cfgloc")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, f"{line}\n")

@@ -116,6 +116,15 @@ class ReplicationBackend(Driver[ReplicaState]):
         database or copy? It asks the data itself, not xcatd, which does not run on a standby.
         """
 
+    def question_for_site(self, node: Node) -> Command | None:
+        """A READS command for ``node``, whose xcatd does not run, that prints rows of xCAT's site table as ``lsdef -t site -c`` does
+        (``clustersite: key=value``), from the node's own database or copy.
+
+        None (the default): xCAT itself is asked to read its files. To be given where cfgloc may lead to a server elsewhere than the node.
+        """
+        del node
+        return None
+
     def question_for_contents(self, node: Node) -> Command | None:
         """A READS command for ``node`` whose answer :meth:`interpret_contents` understands; None (the default): cannot be compared."""
         del node
