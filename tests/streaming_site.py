@@ -1,4 +1,4 @@
-"""A simulated pair whose nodes have a real PostgreSQL each, which systemd (simulated) starts and stops, and a network between them to cut."""
+"""A simulated pair with a real PostgreSQL on each node, which a simulated systemd starts and stops, and a network between them to cut."""
 
 from __future__ import annotations
 
@@ -160,7 +160,8 @@ class Cluster:
         if self.runs():
             facts += self.sql(
                 "SELECT pg_is_in_recovery(); SELECT datname FROM pg_database ORDER BY 1;"
-                " SELECT rolname, rolpassword FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY 1; SELECT slot_name FROM pg_replication_slots;"
+                " SELECT rolname, rolpassword FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY 1;"
+                " SELECT slot_name FROM pg_replication_slots;"
             )
             if DATABASE in self.sql("SELECT datname FROM pg_database"):
                 facts.append(self.run("pg_dump", "-d", DATABASE))

@@ -58,19 +58,24 @@ def make_backup(given: Given, cluster: Cluster, source: Source) -> None:
         connection_string(connection(given, cluster)),
     )
     try:
-        code, _said, complained = cluster.call("pg_basebackup", *words, timeout_s=_LIMIT_S)
-        if code != 0:
-            raise _failure("pg_basebackup", complained, cluster)
-        code, _said, complained = cluster.call("pg_verifybackup", "-q", str(place), timeout_s=_LIMIT_S)
-        if code != 0:
-            raise _failure("pg_verifybackup", complained, cluster)
-        found = cluster.control(place).system_identifier
-        if found != source.system:
-            raise PostgresError(f"the backup is of another cluster ({found}, not {source.system})", hint="who answers at that address?")
+        _run(cluster, "pg_basebackup", *words)
+        _run(cluster, "pg_verifybackup", "-q", str(place))
+        _require_system(cluster.control(place).system_identifier, source)
     except BaseException:
         tidy_up(cluster)
         raise
     make_standby(cluster, place)
+
+
+def _run(cluster: Cluster, program: str, *words: str) -> None:
+    code, _said, complained = cluster.call(program, *words, timeout_s=_LIMIT_S)
+    if code != 0:
+        raise _failure(program, complained, cluster)
+
+
+def _require_system(found: str, source: Source) -> None:
+    if found != source.system:
+        raise PostgresError(f"the backup is of another cluster ({found}, not {source.system})", hint="who answers at that address?")
 
 
 def _failure(program: str, said: str, cluster: Cluster) -> PostgresError:

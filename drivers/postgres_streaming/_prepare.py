@@ -5,7 +5,7 @@ from __future__ import annotations
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_streaming import _account
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster
-from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, Given, is_marked, set_mark
+from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, ROLE, Given, is_marked, set_mark
 from xcat_ha_drivers.postgres_streaming._settings import has_files, not_in_force, put_files, put_in_force
 from xcat_ha_drivers.postgres_streaming._source import ask_source
 
@@ -16,14 +16,12 @@ _MAKE = "SELECT to_jsonb(slot_name) FROM pg_create_physical_replication_slot(:'s
 
 def why_source_not_ready(given: Given, cluster: Cluster) -> str:
     """Empty if the other node could follow this one's server."""
-    if not cluster.runs():
-        return "PostgreSQL does not run"
-    if cluster.in_recovery():
-        return "the database is a copy itself"
+    if not cluster.runs() or cluster.in_recovery():
+        return "PostgreSQL does not run, or the database is a copy itself"
     if not is_marked(OWN_MARK):
         return "it is not noted that this database is the node's own"
     if not _account.known_password() or not _account.has_role(cluster.server):
-        return f"the replication role {_account.ROLE} is not as it should be"
+        return f"the replication role {ROLE} is not as it should be"
     if not has_files(given, cluster):
         return "settings or pg_hba.conf are not as they should be"
     late = not_in_force(given, cluster)

@@ -102,7 +102,7 @@ def _give(cluster: Cluster, path: Path) -> None:
 @contextmanager
 def _beside(cluster: Cluster) -> Iterator[Path]:
     """A directory of the owner's, on a disk that has room, with a short name (that of a socket may have 107 bytes)."""
-    place = Path(tempfile.mkdtemp(prefix="xha-", dir="/var/tmp"))  # noqa: S108  # mkdtemp makes it, for nobody but us
+    place = Path(tempfile.mkdtemp(prefix="xha-", dir="/var/tmp"))
     try:
         _give(cluster, place)
         yield place

@@ -1,17 +1,16 @@
-"""Saving a node's own database before it is discarded: a dump that was restored once and compared, or, where that cannot be made, all files.
+"""Saving a node's own database before it is discarded: a dump that was restored once and compared; where that cannot be, all files.
 
-A saved copy is a directory below ``/var/lib/xcat-ha/diverged`` with ``manifest.json`` and either ``database.dump`` (``pg_restore`` reads it)
-or ``data`` (a data directory as it was). To get a row back: restore the dump into a side database and look.
+A saved copy is a directory below ``/var/lib/xcat-ha/diverged`` with ``manifest.json`` and either ``database.dump`` (for ``pg_restore``) or
+``data`` (a data directory as it was). To get a row back: restore the dump into a side database and look.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -174,8 +173,7 @@ def _keep_files(node: str, cluster: Cluster, why: str) -> Path:
     try:
         shutil.copytree(cluster.data, fresh / "data", symlinks=True)
         digest = _tree_digest(cluster.data)
-        if _tree_digest(fresh / "data") != digest:
-            raise PostgresError("the copy of the data directory differs from it", hint="is the disk sound?")
+        _require_same(_tree_digest(fresh / "data"), digest)
         for path in (fresh / "data").rglob("*"):
             if path.is_file() and not path.is_symlink():
                 sync_file(path)
@@ -183,6 +181,11 @@ def _keep_files(node: str, cluster: Cluster, why: str) -> Path:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return _finish(fresh, node, digest[:20], {"kind": "files", "node": node, "id": digest, "why": why})
+
+
+def _require_same(found: str, wanted: str) -> None:
+    if found != wanted:
+        raise PostgresError("the copy of the data directory differs from it", hint="is the disk sound?")
 
 
 def _tree_digest(directory: Path) -> str:
@@ -200,7 +203,7 @@ def _fresh() -> Path:
     return fresh
 
 
-def _finish(fresh: Path, node: str, content: str, facts: dict[str, object]) -> Path:
+def _finish(fresh: Path, node: str, content: str, facts: Mapping[str, object]) -> Path:
     began = time.time()
     write_durably(fresh / "manifest.json", json.dumps({**facts, "time": began}))
     sync_directory(fresh)

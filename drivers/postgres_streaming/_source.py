@@ -1,7 +1,7 @@
 """Asking the other node's server, over the way that replication itself takes: TCP, TLS, the replication role and its password.
 
-The server is believed because SCRAM proves both sides' knowledge of the password, and ``channel_binding=require`` ties that to this very TLS
-connection (documentation of libpq): nobody in between can pass it on, whatever certificate he shows.
+The server is believed because SCRAM proves both sides' knowledge of the password, and ``channel_binding=require`` ties that to this very
+TLS connection (documentation of libpq): nobody in between can pass it on, whatever certificate he shows.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xcat_ha_drivers.postgres.disk import rooted
 from xcat_ha_drivers.postgres.errors import PostgresError
@@ -174,7 +173,7 @@ def history_of(given: Given, cluster: Cluster, timeline: int) -> dict[int, int]:
     return points
 
 
-def _ask(given: Given, cluster: Cluster, sql: str, name: str, value: str) -> Sequence[dict[str, object] | str] | list[object]:
+def _ask(given: Given, cluster: Cluster, sql: str, name: str, value: str) -> list[Any]:
     words = {**connection(given, cluster), "dbname": MAINTENANCE}
     argv = [cluster.layout.program("psql"), "-X", "-A", "-t", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-v", f"{name}={value}"]
     as_owner = cluster.server.as_owner(None)

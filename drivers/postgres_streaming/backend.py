@@ -40,9 +40,9 @@ class PostgresStreaming(ReplicationBackend):
 
     Options:
         mode: ``asynchronous`` (the default), or ``synchronous``: a commit is acknowledged when the standby has it on disk.
-        when_standby_gone: for ``synchronous``, and then there is no default. ``wait``: commits wait until the standby is back; nothing
-            acknowledged is ever lost, and xCAT stands still meanwhile. ``degrade``: after ``degrade_after_s`` seconds they go on without it,
-            ``status`` fails, and what is written from then on can be lost.
+        when_standby_gone: for ``synchronous``, and then there is no default. ``wait``: commits wait until the standby is back;
+            nothing acknowledged is ever lost, and xCAT stands still meanwhile. ``degrade``: after ``degrade_after_s`` seconds they go on
+            without it, ``status`` fails, and what is written from then on can be lost.
         degrade_after_s: see there (10).
         max_slot_wal_mib: how much write-ahead log the primary keeps for a standby that is away (1024).
         confirm_s: a sync notes a new time of proof if nothing was written only if the last one is older (60).
@@ -260,7 +260,7 @@ class PostgresStreaming(ReplicationBackend):
     # -- changes of primary
 
     def steps_to_hand_over(self, old: Node, new: Node) -> Steps:
-        """PostgreSQL of ``old`` ends when ``new`` has all of its log, last checkpoint included; that is compared, and only then promoted."""
+        """PostgreSQL of ``old`` ends when ``new`` has all of its log, last checkpoint included; that is compared before a promotion."""
         both_stopped = (xcatd_is_stopped(old), xcatd_is_stopped(new))
         return (
             Step(
@@ -314,7 +314,7 @@ class PostgresStreaming(ReplicationBackend):
         )
 
     def steps_after_identity_change(self, node: Node, identity: ServiceIdentity) -> Steps:
-        """xCAT has to be led to this node's server by cfgloc, which names the service address."""
+        """The daemon has to be led to this node's server by cfgloc, which names the service address."""
         return (
             Step(
                 name="point-cfgloc",

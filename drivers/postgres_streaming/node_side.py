@@ -1,7 +1,7 @@
-"""The programs that run on a node: ``python3 -m xcat_ha_drivers.postgres_streaming.node_side VERB --option=value …`` (standard library only).
+"""The programs on a node: ``python3 -m xcat_ha_drivers.postgres_streaming.node_side VERB --option=value …``, standard library only.
 
-Questions end with ``HOLDS`` or ``FAILS: reason`` (``UNKNOWN: reason`` where nothing could be found out) and exit with 0; everything else exits
-with 0 when done, and with 1 and one line on stderr when not.
+Questions end with ``HOLDS`` or ``FAILS: reason`` and exit with 0; everything else exits with 0 when done, and with 1 and one line on stderr
+when not.
 """
 # ruff: noqa: PLC0415  # starting Python is most of an answer's time: what only some verbs need is imported by them
 
@@ -287,25 +287,26 @@ def main(words: Sequence[str]) -> int:
     try:
         given = read_words(words[1:])
         node = given.node
-        if verb in CHANGERS:
-            with at_work():
-                print(CHANGERS[verb](given))
-            return 0
-        if verb in READERS:
-            print(READERS[verb](given))
-            return 0
-        reason = QUESTIONS[verb](given)
+        print(_answer(verb, given))
     except PostgresError as error:
-        if verb in QUESTIONS:
-            print(f"FAILS: {' '.join(str(error).split())}")
-            return 0
-        print(f"{node}: {error}", file=sys.stderr)
-        return 1
+        if verb not in QUESTIONS:
+            print(f"{node}: {error}", file=sys.stderr)
+            return 1
+        print(f"FAILS: {' '.join(str(error).split())}")
     except OSError as error:
         print(f"{node}: {error}; hint: check that file and its file system, then run it again", file=sys.stderr)
         return 1
-    print(f"FAILS: {' '.join(reason.split())}" if reason else "HOLDS")
     return 0
+
+
+def _answer(verb: str, given: Given) -> str:
+    if verb in CHANGERS:
+        with at_work():
+            return CHANGERS[verb](given)
+    if verb in READERS:
+        return READERS[verb](given)
+    reason = QUESTIONS[verb](given)
+    return f"FAILS: {' '.join(reason.split())}" if reason else "HOLDS"
 
 
 if __name__ == "__main__":

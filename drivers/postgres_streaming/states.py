@@ -153,17 +153,24 @@ def _trouble_of_copy(facts: Mapping[str, Any]) -> str:
     source, peer = facts.get("source") or {}, facts["peer"]
     if "trouble" in source:
         return f"not fed: {source['words']}"
-    if source.get("system") and source["system"] != facts["system"]:
-        return f"ANOTHER CLUSTER: {peer}'s system identifier is {source['system']}, this copy's is {facts['system']}"
-    if source.get("in_recovery"):
-        return f"not fed: PostgreSQL on {peer} is a standby itself"
-    if "slot" in source and source["slot"] is None:
-        return f"not fed: the replication slot {peer} kept for it is gone"
-    if source.get("slot") == "lost":
-        return f"SLOT LOST: more was written on {peer} than its replication slot keeps; the copy must be made anew"
-    if _log_is_gone(facts):
-        return f"LOG GONE: {peer} no longer has the write-ahead log this copy needs next; the copy must be made anew"
-    return f"not fed, although {peer} answers: it is about to connect, or its log tells why not"
+    reasons = (
+        (
+            bool(source.get("system")) and source["system"] != facts["system"],
+            f"ANOTHER CLUSTER: {peer}'s system identifier is {source.get('system')}, this copy's is {facts['system']}",
+        ),
+        (bool(source.get("in_recovery")), f"not fed: PostgreSQL on {peer} is a standby itself"),
+        ("slot" in source and source["slot"] is None, f"not fed: the replication slot that {peer} kept for it is gone"),
+        (
+            source.get("slot") == "lost",
+            f"SLOT LOST: more was written on {peer} than its replication slot keeps; the copy must be made anew",
+        ),
+        (
+            _log_is_gone(facts),
+            f"LOG GONE: {peer} no longer has the write-ahead log this copy needs next; the copy must be made anew",
+        ),
+    )
+    found = next((words for holds, words in reasons if holds), "")
+    return found or f"not fed, although {peer} answers: it is about to connect, or its log tells why not"
 
 
 def _is_fatal(facts: Mapping[str, Any]) -> bool:
@@ -177,9 +184,9 @@ def _is_fatal(facts: Mapping[str, Any]) -> bool:
 
 def _log_is_gone(facts: Mapping[str, Any]) -> bool:
     source = facts.get("source") or {}
-    start, segment = source.get("keeps_from"), source.get("segment_bytes")
+    start, segment = source.get("keeps_from"), int(source.get("segment_bytes") or 0)
     position = max(int(facts["received"] or 0), int(facts["replayed"] or 0))
-    return start is not None and bool(segment) and position // int(segment) < int(start) // int(segment)
+    return start is not None and segment > 0 and position // segment < int(start) // segment
 
 
 # Words

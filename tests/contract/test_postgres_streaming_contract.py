@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.streaming_site import StreamingSite, StreamingTables, cluster_of, write_cfgloc
+from tests.streaming_site import StreamingSite, StreamingTables, cluster_of
 from xcat_ha.interfaces import ReplicationBackend
 from xcat_ha.models import Node, Pair
 from xcat_ha.testing import RecordStore, ReplicationContract, Site
