@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 LAB_TOOLS = debootstrap ip nsenter unshare rsync ssh ssh-keygen strace
 STAMP = $(VENV)/.installed
+# The database driver of `make demo`: sqlite-copy, postgres-dump …
+DB ?= sqlite-copy
 MYPY_PATH = $(VENV)/tree
 
 .PHONY: test test-quick lint unit contract lab soak demo bench docs clean host-tools quick-tools
@@ -52,7 +54,7 @@ soak: $(STAMP) host-tools
 	$(BIN)/pytest -q -m soak tests/lab
 
 demo: $(STAMP) host-tools
-	$(BIN)/python -m tests.lab.demo
+	$(BIN)/python -m tests.lab.demo --database $(DB)
 
 bench: $(STAMP) host-tools
 	$(BIN)/python -m tests.bench

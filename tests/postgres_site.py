@@ -11,16 +11,17 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 from attrs import evolve
 
 from xcat_ha.models import ServiceIdentity
 from xcat_ha.testing import SimulatedHost, SimulatedSite, Site, example_pair
 from xcat_ha.testing.machine import Unit
 
+psycopg2: Any = import_module("psycopg2")
 DATABASE, USER = "xcatdb", "xcatadm"
 PASSWORDS = {"mna": "Pg-S3cret-Of-The-Cluster", "mnb": "Pg-S3cret-Of-A-New-Machine"}
 CONFIG = "/etc/postgresql/15/main"
@@ -83,7 +84,7 @@ class Cluster:
             **self._as_owner,
         )
         assert done.returncode == 0, f"{name}: {done.stderr}"
-        return done.stdout
+        return str(done.stdout)
 
     def start(self) -> None:
         config = f"-c config_file={self.host.path(CONFIG)}/postgresql.conf"
@@ -130,7 +131,8 @@ class Cluster:
     def digest(self) -> str:
         """All that a test cares about."""
         facts = self.sql(
-            "SELECT datname, datconnlimit, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname !~ '^(ck|template)' ORDER BY 1;"
+            "SELECT datname, datconnlimit, shobj_description(oid, 'pg_database') FROM pg_database"
+            " WHERE datname !~ '^(ck|template)' ORDER BY 1;"
             " SELECT rolname, rolpassword FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY 1;"
         )
         names = [name for name in self.databases() if not name.startswith("ck")]
@@ -161,7 +163,8 @@ class PostgresSite(SimulatedSite):
         self.clusters: Mapping[str, Cluster] = {}
         self._made = 0
         example = example_pair()
-        nodes = tuple(evolve(node, address=address) for node, address in zip(example.nodes, ("127.0.0.21", "127.0.0.22"), strict=True))
+        first, second = example.nodes
+        nodes = (evolve(first, address="127.0.0.21"), evolve(second, address="127.0.0.22"))
         identity = ServiceIdentity("mn", (ipaddress.ip_interface("127.0.0.11/8"),))
         super().__init__(evolve(example, nodes=nodes, identity=identity), self._directory)
         for host in self.simulated.hosts.values():
