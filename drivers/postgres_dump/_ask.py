@@ -13,7 +13,6 @@ from xcat_ha_drivers.postgres.daemon import sign_of_xcatd
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.location import LOOPBACK
 from xcat_ha_drivers.postgres.questions import LoginAnswer, listens, try_login
-from xcat_ha_drivers.postgres.server import ServerDownError
 from xcat_ha_drivers.postgres_dump._node import Here
 from xcat_ha_drivers.postgres_dump._places import newest
 
@@ -52,10 +51,8 @@ def observation(xcat_dir: str, data_directory: str) -> dict[str, Any]:
             else None
         )
         answer["login"] = _login(here, closed=found.is_closed)._asdict() if found.facts else None
-    except ServerDownError as error:
-        answer["error"] = answer["down"] = str(error)
     except PostgresError as error:
-        answer["error"] = str(error)
+        answer["error"] = f"{error.what}; {error.hint}"
     return answer
 
 
