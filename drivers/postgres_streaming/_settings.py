@@ -34,7 +34,8 @@ _SHOWN = {"15s": "15000"}
 def required_standby(given: Given) -> str:
     """Value of ``synchronous_standby_names`` now: the other node if it is required, else nothing."""
     note = read_note("standby") or {}
-    return given.peer_slot if given.synchronous and note.get("required") is True else ""
+    required = given.synchronous and note.get("required") is True and note.get("degraded_since") is None
+    return given.peer_slot if required else ""
 
 
 def settings_of(given: Given, cluster: Cluster) -> dict[str, str]:

@@ -325,6 +325,20 @@ class PostgresStreaming(ReplicationBackend):
             ),
         )
 
+    def steps_while_serving(self, node: Node) -> Steps:
+        """With ``degrade``: a required standby that is gone for too long is given up, and required again when it is back."""
+        if self.when_gone != "degrade":
+            return ()
+        return (
+            Step(
+                name="watch-standby",
+                why=f"Commits on {node.id} shall not wait for a standby that is gone for longer than {self.degrade_after_s} s.",
+                host=node.id,
+                done_when=self._says(node, f"commits on {node.id} wait for the standby if it is there, and only then", "is-watched"),
+                commands=(self._do(node, "watch"),),
+            ),
+        )
+
     def steps_to_save_divergence(self, node: Node) -> Steps:
         """A dump that was restored once and compared (all files where that cannot be made), below ``/var/lib/xcat-ha/diverged``."""
         return (

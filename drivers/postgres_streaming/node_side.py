@@ -170,6 +170,20 @@ def _save(given: Given) -> str:
     return f"saved in {place}" if place is not None else "there is no database of its own"
 
 
+def _watch(given: Given) -> str:
+    from xcat_ha_drivers.postgres_streaming._cluster import cluster_of
+    from xcat_ha_drivers.postgres_streaming._degrade import see_to_it
+
+    return see_to_it(given, cluster_of(given))
+
+
+def _is_watched(given: Given) -> str:
+    from xcat_ha_drivers.postgres_streaming._cluster import cluster_of
+    from xcat_ha_drivers.postgres_streaming._degrade import why_not_as_it_should_be
+
+    return why_not_as_it_should_be(given, cluster_of(given))
+
+
 def _is_prepared(given: Given) -> str:
     from xcat_ha_drivers.postgres_streaming._cluster import cluster_of
     from xcat_ha_drivers.postgres_streaming._prepare import why_source_not_ready, why_target_not_ready
@@ -248,6 +262,7 @@ QUESTIONS: Mapping[str, Callable[[Given], str]] = {
     "is-required": _is_required,
     "is-proved": _is_proved,
     "is-saved": _is_saved,
+    "is-watched": _is_watched,
 }
 """They read; they return why not, or nothing."""
 
@@ -273,6 +288,7 @@ CHANGERS: Mapping[str, Callable[[Given], str]] = {
     "prove": _prove,
     "forget-mark": _forget_mark,
     "save": _save,
+    "watch": _watch,
 }
 """They change, one at a time on a node; they return what is printed."""
 

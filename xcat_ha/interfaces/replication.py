@@ -106,6 +106,14 @@ class ReplicationBackend(Driver[ReplicaState]):
         del node, identity
         return ()
 
+    def steps_while_serving(self, node: Node) -> Steps:
+        """What the guard of ``node``, which has the role, sees to at each of its looks, every few seconds; nothing by default.
+
+        They take no lock of the pair's, so they change what is ``node``'s own only, and are quick.
+        """
+        del node
+        return ()
+
     @abstractmethod
     def steps_to_save_divergence(self, node: Node) -> Steps:
         """Save ``node``'s own database as a restorable, verified copy before it is discarded."""
