@@ -38,11 +38,14 @@ class Taken(NamedTuple):
 
 
 def current_snapshot() -> Manifest | None:
-    """The manifest of the newest snapshot; None when there is none that can be used."""
+    """The manifest of the newest snapshot; None when there is none that can be used, a broken one included."""
+    current = outgoing() / "current"
     try:
-        return read_manifest(outgoing() / "current")
-    except PostgresError:
+        manifest = read_manifest(current)
+        found = sha256_of(current / DUMP), sha256_of(current / ACCESS)
+    except (PostgresError, OSError):
         return None
+    return manifest if found == (manifest.dump_sha256, manifest.access_sha256) else None
 
 
 def fingerprint_of(word: str, line: str) -> str:
@@ -82,7 +85,7 @@ def take_snapshot(node: str, here: Here) -> Manifest:
         kept = outgoing() / "current" / DUMP
 
         def dump(snapshot: str, found: Contents) -> None:
-            if old is not None and found == old.contents and kept.exists():
+            if old is not None and found == old.contents:
                 os.link(kept, fresh / DUMP)
             else:
                 run_pg_dump(here, fresh / DUMP, snapshot)
