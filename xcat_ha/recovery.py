@@ -139,8 +139,8 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
     refuse_conflict_unless_down(state, old)
     there, here = state.nodes[old.id], state.nodes[new.id]
     _require_able(state, old, new, confirmed=confirmed)
-    site = offline_site(workshop, new)
     announced = _loss(workshop, here, there, allow_data_loss=allow_data_loss)
+    site = offline_site(workshop, new)
     term = _highest(state)
     given = PlanningInput(workshop.pair, workshop.drivers, site, (), new_operation_id("failover", workshop.clock), term)
     operation = plan_takeover(given, old, new, confirmed=confirmed, announced=announced)
