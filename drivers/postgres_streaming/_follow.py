@@ -85,7 +85,8 @@ def follow(given: Given, cluster: Cluster) -> str:
         _go(given, cluster)
     cluster.server.ask(_DROP_SLOTS)
     _base.forget_previous(cluster)
-    forget_note("handed-over")
+    if way != "turn":
+        forget_note("handed-over")  # else it says up to where the new primary has everything
     write_note("standby", required=False, degraded_since=None)
     return way
 
@@ -117,6 +118,12 @@ def _prepare(given: Given, cluster: Cluster, source: Source) -> str:
     """Bring the data directory to where a standby can start from."""
     control = cluster.control()
     if control.system_identifier != source.system:
+        if cluster.has_signal and not given.over_own:
+            raise PostgresError(
+                f"{given.peer} has another database cluster ({source.system}; this copy is of {control.system_identifier})",
+                state="the copy was left alone",
+                hint=f"if {given.peer}'s was made anew on purpose: xcat-ha setup copies it",
+            )
         return _by_copy(given, cluster, source)
     if cluster.has_signal:
         return _as_standby(given, cluster, source)
@@ -227,6 +234,6 @@ def await_answer(why_not: Callable[[], str], *, timeout_s: float) -> None:
     while reason := why_not():
         if time.monotonic() >= deadline:
             raise PostgresError(
-                reason, state="the node is no good standby yet", hint="xcat-ha status names the cause; the server's log, too"
+                reason, state="the node is no good standby yet", hint="xcat-ha status, and the server's log"
             )
         time.sleep(0.1)

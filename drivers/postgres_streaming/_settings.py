@@ -44,7 +44,8 @@ def settings_of(given: Given, cluster: Cluster) -> dict[str, str]:
         # The service address comes and goes; a server that waits for it by name would have to be restarted (facts: xCAT 1.3).
         "listen_addresses": "*",
         "hot_standby": "on",
-        "wal_log_hints": "on",
+        "wal_log_hints": "on",  # this one and the next: for pg_rewind
+        "full_page_writes": "on",
         "max_slot_wal_keep_size": f"{given.slot_mib}MB",
         "wal_sender_timeout": "15s",
         "wal_receiver_timeout": "15s",

@@ -217,7 +217,7 @@ class PostgresStreaming(ReplicationBackend):
                 "is-following",
                 hint=f"xcat-ha status names the cause; look at PostgreSQL's log on {target.id}",
             ),
-            commands=(self._do(target, "follow", *words),),
+            commands=(evolve(self._do(target, "follow", *words), capture="how-it-follows"),),
         )
 
     def _requirement(self, source: Node, target: Node) -> Step:

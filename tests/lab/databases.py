@@ -42,5 +42,8 @@ DATABASES: Mapping[str, Database] = {
     "postgres-dump": Database(
         postgres.layers, partial(postgres.start_site, driver="postgres-dump"), _nodes_in_dump, ("*.sqlite",), postgres.secrets
     ),
+    "postgres-streaming": Database(
+        postgres.layers, partial(postgres.start_site, driver="postgres-streaming"), _nodes_in_dump, ("*.sqlite",), postgres.secrets
+    ),
 }
 DEFAULT = "sqlite-copy"
