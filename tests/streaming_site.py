@@ -37,6 +37,7 @@ class Relay:
         self._place, self._target, self._source = (address, port), (target, port), source
         self._open: list[socket.socket] = []
         self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
 
     def up(self) -> None:
         if self._listener is None:
@@ -44,10 +45,11 @@ class Relay:
             threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
 
     def down(self) -> None:
-        doomed, self._open = self._open, []
-        if self._listener is not None:
-            doomed.append(self._listener)
-            self._listener = None
+        with self._lock:
+            doomed, self._open = self._open, []
+            if self._listener is not None:
+                doomed.append(self._listener)
+                self._listener = None
         for one in doomed:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -65,7 +67,12 @@ class Relay:
                 near.close()
                 continue
             far.settimeout(None)
-            self._open += [near, far]
+            with self._lock:
+                if self._listener is not listener:  # cut while it was being connected
+                    near.close()
+                    far.close()
+                    return
+                self._open += [near, far]
             for pair in ((near, far), (far, near)):
                 threading.Thread(target=self._pass, args=pair, daemon=True).start()
 

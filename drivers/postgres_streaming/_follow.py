@@ -233,7 +233,5 @@ def await_answer(why_not: Callable[[], str], *, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while reason := why_not():
         if time.monotonic() >= deadline:
-            raise PostgresError(
-                reason, state="the node is no good standby yet", hint="xcat-ha status, and the server's log"
-            )
+            raise PostgresError(reason, state="the node is no good standby yet", hint="xcat-ha status, and the server's log")
         time.sleep(0.1)

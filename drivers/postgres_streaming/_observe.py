@@ -7,6 +7,8 @@ from typing import Any
 
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.layout import found as servers_found
+from xcat_ha_drivers.postgres.location import require_postgres
+from xcat_ha_drivers.postgres.questions import Login, try_login
 from xcat_ha_drivers.postgres.server import ServerDownError
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster, cluster_of
 from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, Given, is_marked, read_note
@@ -59,7 +61,9 @@ def _of_running(given: Given, cluster: Cluster) -> dict[str, Any]:
     (facts,) = cluster.server.ask(_COMMON)
     found: dict[str, Any] = dict(facts)
     if not found["in_recovery"]:
-        return {**found, **cluster.server.ask(_SENDER)[0]}
+        login = try_login(require_postgres(given.xcat_dir), cluster.layout) if is_marked(OWN_MARK) else None
+        refused = login is not None and login.login is Login.REFUSED
+        return {**found, **cluster.server.ask(_SENDER)[0], "login_refused": login.detail if login is not None and refused else ""}
     found |= cluster.server.ask(_RECEIVER)[0]
     connection = found["connection"]
     if connection is None or connection["status"] != "streaming":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_streaming import _account
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster
-from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, ROLE, Given, is_marked, set_mark
+from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, ROLE, Given, is_marked, read_note, set_mark, write_note
 from xcat_ha_drivers.postgres_streaming._settings import has_files, not_in_force, put_files, put_in_force
 from xcat_ha_drivers.postgres_streaming._source import ask_source
 
@@ -49,6 +49,8 @@ def prepare_source(given: Given, cluster: Cluster) -> None:
     if cluster.database not in cluster.databases():
         raise PostgresError(f"there is no database {cluster.database} on {given.node}", hint="look at cfgloc; pgsqlsetup makes it")
     set_mark(OWN_MARK)
+    if read_note("standby") is None:
+        write_note("standby", required=False, degraded_since=None)  # what this node's own database is known by while it is stopped
     _account.make_password(cluster.layout)
     if not _account.has_role(cluster.server):
         _account.make_role(cluster.server)

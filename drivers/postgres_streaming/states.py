@@ -64,6 +64,8 @@ def _source(facts: Mapping[str, Any]) -> ReplicaState:
 
 def _trouble_of_source(facts: Mapping[str, Any]) -> str:
     peer, note = facts["peer"], facts["standby"] or {}
+    if facts["login_refused"]:
+        return f"xCAT does not get in: {facts['login_refused']}"
     if note.get("degraded_since"):
         return f"DEGRADED since {_moment(note['degraded_since'])}: commits no longer wait for {peer}, which was gone"
     sender = _sender(facts)

@@ -200,7 +200,8 @@ def _trial(site: Lab, order: list[str], prefix: str, chance: random.Random, *, m
         time.sleep(chance.uniform(0.5, 2.0))
         killed = time.time()
         primary.kill()
-        site.heal(standby.id)
+        if may_lose:
+            site.delay(standby.id, 0.0)
         done = xcat_ha(standby, "failover", "--confirm-down", primary.id, "--yes", check=False)
         took_s = time.time() - killed
     assert done.returncode == DONE, done.stderr

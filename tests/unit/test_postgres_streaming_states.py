@@ -46,7 +46,15 @@ _COMMON: Mapping[str, Any] = {
 def primary(**changed: object) -> dict[str, Any]:
     sender = {"name": "xcat_ha_mna", "state": "streaming", "sync_state": "async", "replayed": 900, "lag_s": 0.1}
     slot = {"name": "xcat_ha_mna", "active": True, "status": "reserved", "safe_bytes": 512 * MIB}
-    facts = {"in_recovery": False, "flushed": 1000, "senders": [sender], "slots": [slot], "waiting": 0, "sync_names": ""}
+    facts = {
+        "in_recovery": False,
+        "flushed": 1000,
+        "senders": [sender],
+        "slots": [slot],
+        "waiting": 0,
+        "sync_names": "",
+        "login_refused": "",
+    }
     return {**_COMMON, **facts, **changed}
 
 
@@ -75,9 +83,10 @@ def test_a_primary_with_a_standby_is_healthy_and_says_how_far_it_is_ahead() -> N
         (primary(standby={"required": True, "degraded_since": NOW - 60}, sync_names=""), "DEGRADED since"),
         (primary(sync_names="xcat_ha_mna", senders=[], waiting=3), "every commit waits for it; 3 wait now"),
         (primary(sync_names="xcat_ha_mna", sync_commit="local"), "synchronous_commit is local"),
+        (primary(login_refused="the password in cfgloc is not that of role xcatadm"), "xCAT does not get in: the password in cfgloc"),
         (primary(slots=[{"name": "xcat_ha_mna", "active": False, "status": "lost", "safe_bytes": None}]), "slot of mna is LOST"),
     ],
-    ids=["degraded", "waiting", "commits-do-not-wait", "slot-lost"],
+    ids=["degraded", "waiting", "commits-do-not-wait", "login", "slot-lost"],
 )
 def test_what_is_wrong_with_a_primary_is_named(facts: dict[str, Any], words: str) -> None:
     state = state_of(facts)
