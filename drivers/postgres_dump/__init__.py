@@ -22,10 +22,10 @@
   ==================  =============================================  ======================================================
   marker              closed                                         open
   ==================  =============================================  ======================================================
-  none                SOURCE: a hand-over has begun                  SOURCE (NONE without a database)
+  none                SOURCE: a hand-over or rejoin has begun        SOURCE (NONE without a database)
   ``copy``            COPY                                           SOURCE: somebody opened it
   ``handed-over``     COPY: equal to what the peer took over         SOURCE: somebody opened it
-  ``promoted``        SOURCE: a hand-over has begun                  SOURCE
+  ``promoted``        SOURCE: a hand-over or rejoin has begun        SOURCE
   ==================  =============================================  ======================================================
 
   A complete generation that came after the last promotion or hand-over (or without any marker) and is not in place yet makes the node a

@@ -49,6 +49,7 @@ def put_in_place(here: Here, copy: Generation, found: InPlace, hands: Hands) -> 
     access = read_access(copy.path / ACCESS)
     is_there = found.kind == "copy" and found.marker is not None and found.marker.state == COPY and found.marker.id == copy.manifest.id
     if not is_there:
+        await_unused(here, hands.wait_s)
         put_roles(here.server, access, only_missing=True)
         restore(here, copy, access, hands, untouched="the database in place is as it was")
     if is_arriving(copy):

@@ -48,7 +48,7 @@ def _chosen(node: str, here: Here, found: InPlace, hands: Hands) -> Marker:
 
 
 def close(here: Here, *, wait_s: float) -> None:
-    """Before the last snapshot: nobody but us gets in any more, and whoever was in is out.
+    """Before the last snapshot, and before a database is saved and replaced: nobody but us gets in any more, and whoever was in is out.
 
     Raises:
         PostgresError: somebody is still connected after ``wait_s`` seconds.

@@ -183,8 +183,10 @@ def _hand_over(given: Given) -> str:
 def _save(given: Given) -> str:
     from xcat_ha_drivers.postgres_dump._apply import Hands
     from xcat_ha_drivers.postgres_dump._diverged import save
+    from xcat_ha_drivers.postgres_dump._takeover import close
 
     with locked(base() / "lock", LOCK_WAIT_S) as lock:
+        close(given.here, wait_s=given.wait_s)  # what is written after it was saved would be lost
         return f"saved in {save(given.node, given.here, Hands(given.wait_s, lock))}"
 
 
@@ -248,7 +250,12 @@ def _is_saved(given: Given) -> str:
     if read(given.xcat_dir).location.engine != ENGINE:
         return ""  # what xCAT here worked on is not what will be replaced
     here = given.here
-    if not here.in_place().facts or saved_copy(here):
+    found = here.in_place()
+    if not found.facts:
+        return ""
+    if not found.is_closed:
+        return "the database is open: what is written to it now would not be saved"
+    if saved_copy(here):
         return ""
     return "the database as it is now is not saved yet"
 
