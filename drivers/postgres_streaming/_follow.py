@@ -37,6 +37,7 @@ from xcat_ha_drivers.postgres_streaming._wal import SHUT_DOWN, Control, follows,
 
 STREAM_LIMIT_S = 60.0
 _REWIND_LIMIT_S = 3600.0
+_OLDEST = 130000
 _RECEIVER = """
 SELECT jsonb_build_object('recovery', pg_is_in_recovery(),
  'status', (SELECT status FROM pg_stat_wal_receiver), 'host', (SELECT sender_host FROM pg_stat_wal_receiver),
@@ -109,6 +110,9 @@ def _usable(given: Given, cluster: Cluster, source: Source) -> Source:
             f"{given.peer} runs PostgreSQL {source.version // 10000}, this node has {cluster.layout.version}",
             hint="physical replication needs the same major version on both nodes",
         )
+    if source.version < _OLDEST or source.tablespaces:
+        what = f"{source.tablespaces} tablespaces of its own" if source.tablespaces else f"PostgreSQL {source.version // 10000}"
+        raise PostgresError(f"{given.peer} has {what}", hint="this driver serves PostgreSQL 13 or newer, without tablespaces of one's own")
     if source.slot is None:
         raise PostgresError(f"{given.peer} keeps no replication slot {given.own_slot}", hint="run the sync or seed from its beginning")
     return source

@@ -30,6 +30,7 @@ SELECT jsonb_build_object(
   'flushed', CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_current_wal_flush_lsn()::text END,
   'timeline', CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
   'next_xid', pg_snapshot_xmax(pg_current_snapshot())::text,
+  'tablespaces', (SELECT count(*) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')),
   'segment_bytes', pg_size_bytes(current_setting('wal_segment_size')),
   'slot', (SELECT jsonb_build_object('status', wal_status, 'from', restart_lsn::text, 'active', active)
     FROM pg_replication_slots WHERE slot_name = :'slot'));
@@ -85,6 +86,7 @@ class Source(NamedTuple):
         flushed: end of what it has on disk, in bytes; None for a standby.
         timeline: which it writes; 0 for a standby.
         next_xid: grows with every transaction that writes.
+        tablespaces: how many it has outside its data directory.
         segment_bytes: size of a file of the log.
         slot: of this node; None if there is none.
     """
@@ -96,6 +98,7 @@ class Source(NamedTuple):
     flushed: int | None
     timeline: int
     next_xid: int
+    tablespaces: int
     segment_bytes: int
     slot: Slot | None
 
@@ -152,6 +155,7 @@ def ask_source(given: Given, cluster: Cluster) -> Source:
         flushed=lsn(found["flushed"] or ""),
         timeline=int(found["timeline"] or "0", 16),
         next_xid=int(found["next_xid"]),
+        tablespaces=int(found["tablespaces"]),
         segment_bytes=int(found["segment_bytes"]),
         slot=None if slot is None else Slot(slot["status"] or "lost", lsn(slot["from"] or ""), bool(slot["active"])),
     )
