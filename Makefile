@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-LAB_TOOLS = debootstrap ip nsenter unshare rsync ssh ssh-keygen strace
+LAB_TOOLS = debootstrap ip nsenter unshare rsync ssh ssh-keygen strace postgres
 STAMP = $(VENV)/.installed
 # The database driver of `make demo`: sqlite-copy, postgres-dump …
 DB ?= sqlite-copy
