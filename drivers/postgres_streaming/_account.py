@@ -114,4 +114,6 @@ def make_role(server: Server) -> None:
     verifier = verifier_of(known_password(), secrets.token_bytes(16))
     exists = bool(server.ask(_STORED))
     verb = "ALTER" if exists else "CREATE"
-    server.ask(f"{verb} ROLE {ROLE} WITH LOGIN REPLICATION NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{verifier}';\n{_GRANTS}")
+    # Where commits wait for the standby, and the standby waits for this very password, nobody would ever be served.
+    options = f"LOGIN REPLICATION NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '{verifier}'"
+    server.ask(f"SET synchronous_commit = local;\n{verb} ROLE {ROLE} WITH {options};\n{_GRANTS}")

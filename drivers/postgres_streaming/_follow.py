@@ -43,6 +43,9 @@ SELECT jsonb_build_object('recovery', pg_is_in_recovery(),
  'status', (SELECT status FROM pg_stat_wal_receiver), 'host', (SELECT sender_host FROM pg_stat_wal_receiver),
  'received', pg_last_wal_receive_lsn()::text, 'replayed', pg_last_wal_replay_lsn()::text);
 """
+_OLD_SLOTS = """
+SELECT to_jsonb(EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name LIKE 'xcat\\_ha\\_%' AND NOT active));
+"""
 _DROP_SLOTS = """
 SELECT to_jsonb(pg_drop_replication_slot(slot_name)::text IS NULL) FROM pg_replication_slots
 WHERE slot_name LIKE 'xcat\\_ha\\_%' AND NOT active;
@@ -74,6 +77,7 @@ def follow(given: Given, cluster: Cluster) -> str:
     _base.tidy_up(cluster)
     source = _usable(given, cluster, ask_source(given, cluster))
     if not why_not_following(given, cluster, source) and not not_in_force(given, cluster):
+        _finish(cluster, way="")
         return "it streams already"
     way = _prepare(given, cluster, source)
     try:
@@ -84,12 +88,24 @@ def follow(given: Given, cluster: Cluster) -> str:
             raise
         way = _by_copy(given, cluster, source)
         _go(given, cluster)
+    _finish(cluster, way)
+    return way
+
+
+def _finish(cluster: Cluster, way: str) -> None:
+    """What was in its place is not needed any more."""
     cluster.server.ask(_DROP_SLOTS)
-    _base.forget_previous(cluster)
-    if way != "turn":
+    if way not in {"", "turn"}:
         forget_note("handed-over")  # else it says up to where the new primary has everything
     write_note("standby", required=False, degraded_since=None)
-    return way
+    _base.forget_previous(cluster)
+
+
+def why_not_tidy(cluster: Cluster) -> str:
+    """Empty if nothing is left of what this standby was before."""
+    if _base.previous(cluster).exists():
+        return f"{_base.previous(cluster)} is not removed yet"
+    return "a replication slot of this node's time as primary is left" if cluster.server.ask(_OLD_SLOTS)[0] else ""
 
 
 def _go(given: Given, cluster: Cluster) -> None:

@@ -72,8 +72,8 @@ def why_target_not_ready(given: Given, cluster: Cluster) -> str:
         return "the password of the replication role is not here"
     if not has_files(given, cluster):
         return "settings or pg_hba.conf are not as they should be"
-    ask_source(given, cluster)
-    return ""
+    limits = ask_source(given, cluster).limits
+    return "" if read_note("limits") == limits else f"the limits of the server are not those of {given.peer}"
 
 
 def prepare_target(given: Given, cluster: Cluster) -> None:
@@ -83,6 +83,8 @@ def prepare_target(given: Given, cluster: Cluster) -> None:
         PostgresError: the other node does not answer.
     """
     _account.fetch_password(given, cluster.layout)
+    put_files(given, cluster)
+    write_note("limits", **ask_source(given, cluster).limits)
     put_files(given, cluster)
     if cluster.runs() and cluster.in_recovery():
         put_in_force(given, cluster, restart=True)

@@ -158,9 +158,12 @@ def _same_rows(left: Contents, right: Contents) -> bool:
 
 @contextmanager
 def _side_database(server: Server) -> Iterator[None]:
-    drop = f"DROP DATABASE IF EXISTS {PROOF_DATABASE};"
+    """Its commits wait for no standby: a required one may be gone for good, or be the new primary."""
+    local = "SET synchronous_commit = local;\n"
+    drop = f"{local}DROP DATABASE IF EXISTS {PROOF_DATABASE};"
     server.ask(drop)
-    server.ask(f"CREATE DATABASE {PROOF_DATABASE} TEMPLATE template0;")
+    server.ask(f"{local}CREATE DATABASE {PROOF_DATABASE} TEMPLATE template0;")
+    server.ask(f"{local}ALTER DATABASE {PROOF_DATABASE} SET synchronous_commit = local;")
     try:
         yield
     finally:

@@ -1,7 +1,8 @@
 """What the servers must be told: settings, who may connect, TLS, and when systemd may start them.
 
-All of it is a function of the configuration and of the note ``standby`` (whether a standby is required now), so putting it in again changes
-nothing. It is put in on both nodes, so that nothing has to be changed when the role moves.
+All of it is a function of the configuration and of two notes (``standby``: whether a standby is required now; ``limits``: those of the
+primary this node followed last), so putting it in again changes nothing. It is put in on both nodes, so that
+nothing has to be changed when the role moves.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ _CERTIFICATE_DAYS = "7300"
 _NAMES = """SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(setting, pending_restart)), '{}') FROM pg_settings
 WHERE name IN (SELECT jsonb_array_elements_text(:'names'::jsonb));"""
 _VERIFIERS = "SELECT to_jsonb(rolpassword LIKE 'md5%') FROM pg_authid WHERE rolname = :'user' AND rolpassword IS NOT NULL;"
-_NEED_RESTART = frozenset({"listen_addresses", "wal_log_hints", "hot_standby"})
+_LIMITS = (
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+)
+_NEED_RESTART = frozenset({"listen_addresses", "wal_log_hints", "hot_standby", *_LIMITS})
 _SHOWN = {"15s": "15000"}
 """A few values as pg_settings shows them, in the setting's own unit."""
 
@@ -53,6 +61,8 @@ def settings_of(given: Given, cluster: Cluster) -> dict[str, str]:
         "primary_slot_name": given.own_slot,
         "synchronous_standby_names": required_standby(given),
     }
+    limits = read_note("limits") or {}
+    found |= {name: str(limits[name]) for name in _LIMITS if name in limits}
     if _certificate().exists():
         found |= {"ssl": "on", "ssl_cert_file": str(_certificate()), "ssl_key_file": str(_key())}
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from xcat_ha_drivers.postgres.disk import rooted
@@ -31,6 +32,8 @@ SELECT jsonb_build_object(
   'timeline', CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
   'next_xid', pg_snapshot_xmax(pg_current_snapshot())::text,
   'tablespaces', (SELECT count(*) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')),
+  'limits', (SELECT jsonb_object_agg(name, setting) FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes',
+    'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')),
   'segment_bytes', pg_size_bytes(current_setting('wal_segment_size')),
   'slot', (SELECT jsonb_build_object('status', wal_status, 'from', restart_lsn::text, 'active', active)
     FROM pg_replication_slots WHERE slot_name = :'slot'));
@@ -87,6 +90,7 @@ class Source(NamedTuple):
         timeline: which it writes; 0 for a standby.
         next_xid: grows with every transaction that writes.
         tablespaces: how many it has outside its data directory.
+        limits: settings that a standby must not have lower (documentation, "Hot Standby", administrator's overview).
         segment_bytes: size of a file of the log.
         slot: of this node; None if there is none.
     """
@@ -99,6 +103,7 @@ class Source(NamedTuple):
     timeline: int
     next_xid: int
     tablespaces: int
+    limits: Mapping[str, str]
     segment_bytes: int
     slot: Slot | None
 
@@ -156,6 +161,7 @@ def ask_source(given: Given, cluster: Cluster) -> Source:
         timeline=int(found["timeline"] or "0", 16),
         next_xid=int(found["next_xid"]),
         tablespaces=int(found["tablespaces"]),
+        limits={str(name): str(value) for name, value in sorted(found["limits"].items())},
         segment_bytes=int(found["segment_bytes"]),
         slot=None if slot is None else Slot(slot["status"] or "lost", lsn(slot["from"] or ""), bool(slot["active"])),
     )

@@ -193,14 +193,14 @@ def _is_prepared(given: Given) -> str:
 
 def _is_following(given: Given) -> str:
     from xcat_ha_drivers.postgres_streaming._cluster import cluster_of
-    from xcat_ha_drivers.postgres_streaming._follow import why_not_following
+    from xcat_ha_drivers.postgres_streaming._follow import why_not_following, why_not_tidy
     from xcat_ha_drivers.postgres_streaming._settings import not_in_force
     from xcat_ha_drivers.postgres_streaming._source import ask_source
 
     cluster = cluster_of(given)
     reason = why_not_following(given, cluster, ask_source(given, cluster))
     late = [] if reason else not_in_force(given, cluster)
-    return reason or (f"not in force yet: {', '.join(late)}" if late else "")
+    return reason or (f"not in force yet: {', '.join(late)}" if late else why_not_tidy(cluster))
 
 
 def _has_login(given: Given) -> str:
