@@ -24,9 +24,14 @@ _GRANT_SCHEMA = """
 SELECT to_jsonb(has_schema_privilege(:'user', 'public', 'CREATE') AND has_schema_privilege(:'user', 'public', 'USAGE'));
 """
 
+_DROP = """
+SELECT to_jsonb(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = :'name' AND pid <> pg_backend_pid();
+DROP DATABASE IF EXISTS :"name";
+"""
 _SESSIONS = """
 SELECT to_jsonb(x) FROM (SELECT pid, usename AS user, application_name AS program, coalesce(client_addr::text, 'the local socket') AS client
-FROM pg_stat_activity WHERE datname IN (:'first', :'second') AND pid <> pg_backend_pid()) x;
+FROM pg_stat_activity
+WHERE datname IN (:'first', :'second') AND pid <> pg_backend_pid() AND backend_type = 'client backend') x;
 """
 
 
@@ -152,8 +157,8 @@ def await_unused(here: Here, wait_s: float) -> None:
 
 
 def drop(server: Server, name: str) -> None:
-    """Drop one of our own databases; harmless if it is not there."""
-    server.ask('DROP DATABASE IF EXISTS :"name" WITH (FORCE);', variables={"name": name}, timeout_s=300)
+    """Drop one of our own databases, and end what a killed restore left connected to it; harmless if it is not there."""
+    server.ask(_DROP, variables={"name": name}, timeout_s=300)
 
 
 def set_marker(here: Here, marker: Marker, *, limit: int = CLOSED) -> None:

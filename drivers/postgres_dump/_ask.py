@@ -50,18 +50,21 @@ def observation(xcat_dir: str, data_directory: str) -> dict[str, Any]:
             if last
             else None
         )
-        answer["login"] = _login(here, closed=found.is_closed)._asdict() if found.facts else None
+        login = _login(here, closed=found.is_closed) if found.facts else None
+        answer["login"] = login._asdict() if login is not None else None
     except PostgresError as error:
         answer["error"] = f"{error.what}; {error.hint}"
     return answer
 
 
-def _login(here: Here, *, closed: bool) -> LoginAnswer:
-    """As xCAT would: where cfgloc says if that is this machine now, else on its loopback, which the copy is asked by too."""
-    host = here.credentials.location.host
-    if closed or not is_here(host):
-        return try_login(here.credentials, here.server.layout, host="127.0.0.1", port=here.server.layout.port)
-    return try_login(here.credentials, here.server.layout)
+def _login(here: Here, *, closed: bool) -> LoginAnswer | None:
+    """As xCAT would: where cfgloc says if that is this machine now, else on its loopback; None if the server does not listen there yet."""
+    port = here.server.layout.port
+    if not closed and is_here(here.credentials.location.host):
+        return try_login(here.credentials, here.server.layout)
+    if not listens("127.0.0.1", port):
+        return None
+    return try_login(here.credentials, here.server.layout, host="127.0.0.1", port=port)
 
 
 def is_here(host: str) -> bool:

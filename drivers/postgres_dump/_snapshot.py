@@ -21,7 +21,7 @@ from xcat_ha_drivers.postgres_dump._places import outgoing
 # Which transactions are visible, in which life of which server: nothing is committed without one of its own. The checkpointer is started
 # anew when the server recovers from a crash, after which numbers of lost transactions may be used again.
 FINGERPRINT = """
-SELECT to_jsonb((SELECT system_identifier::text FROM pg_control_system()) || ' ' || d.oid || ' ' || pg_current_snapshot()::text || ' ' ||
+SELECT to_jsonb((SELECT system_identifier::text FROM pg_control_system()) || ' ' || d.oid || ' ' || txid_current_snapshot()::text || ' ' ||
   coalesce((SELECT extract(epoch FROM backend_start)::text FROM pg_stat_activity WHERE backend_type = 'checkpointer'), 'none'))
 FROM pg_database d WHERE datname = current_database();
 """
@@ -53,10 +53,11 @@ def fingerprint_of(word: str, line: str) -> str:
     return f"{word} {hashlib.sha256(line.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
 
-def why_outdated(here: Here, *, max_age_s: float | None) -> str:
+def why_outdated(here: Here, *, max_age_s: float | None, closely: bool = False) -> str:
     """Why the newest snapshot may not be what the database holds now; empty when it surely is. Changes nothing.
 
     Whatever was committed counts as a change, also in another database of the server: the snapshot will find out, and nothing is sent.
+    ``closely``: if something was committed, the whole database is read and compared.
     """
     snapshot = current_snapshot()
     if snapshot is None:
@@ -64,7 +65,9 @@ def why_outdated(here: Here, *, max_age_s: float | None) -> str:
     if max_age_s is not None and not 0 <= time.time() - snapshot.snapshot_time <= max_age_s:
         return f"the snapshot was compared with the database more than {max_age_s:g} s ago"
     now = fingerprint_of(str(here.ask(FINGERPRINT)[0]), location.read_line(here.xcat_dir))
-    return "" if now == snapshot.fingerprint else "something was committed since the snapshot"
+    if now == snapshot.fingerprint or (closely and contents.look(here.ask) == snapshot.contents):
+        return ""
+    return "something was committed since the snapshot"
 
 
 def take_snapshot(node: str, here: Here) -> Manifest:

@@ -229,7 +229,8 @@ def _snapshot_is_current(given: Given) -> str:
     here = given.here
     if given.stopped and not here.in_place().is_closed:
         return "the database is open"
-    return why_outdated(here, max_age_s=given.max_age_s)
+    # Noting a hand-over, and closing the database for it, are commits too.
+    return why_outdated(here, max_age_s=given.max_age_s, closely=given.stopped)
 
 
 def _is_promoted(given: Given) -> str:
