@@ -28,8 +28,8 @@
   ``promoted``        SOURCE: a hand-over or rejoin has begun        SOURCE
   ==================  =============================================  ======================================================
 
-  A complete generation that came after the last promotion or hand-over (or without any marker) and is not in place yet makes the node a
-  COPY, not healthy: run the seed again, or promote.
+  A complete generation that is newer than the copy in place (a run died between proving it and the exchange) makes the COPY not healthy:
+  run the sync again, or promote.
 * A sync refuses a target whose database is its own; a seed replaces it. A copy that was opened on the standby is saved below ``diverged/``
   first and then replaced, so that sync heals it.
 * To restore a generation or a saved database by hand: check ``sha256sum database.dump`` against ``manifest.json``, then

@@ -150,9 +150,12 @@ def _kind(marker: Marker | None, *, there: bool, is_closed: bool) -> str:
 
 
 def is_pending(marker: Marker | None) -> bool:
-    """Whether a complete generation counts instead of the database in place, because a run died before it was put in place."""
-    if marker is None:
-        return newest_number() > 0
+    """Whether a complete generation counts instead of the copy in place, because a run died before it was put in place.
+
+    Never instead of a node's own database, which an administrator may have restored by hand, and which then has no marker.
+    """
+    if marker is None or marker.state == PROMOTED:
+        return False
     if marker.state == COPY:
         paths = generation_paths()
         return bool(paths) and bool(marker.generation) and number_of(paths[-1]) > int(marker.generation.partition("-")[0])

@@ -35,7 +35,8 @@ def _chosen(node: str, here: Here, found: InPlace, hands: Hands) -> Marker:
     """Put the right database in place and return the marker to set."""
     marker, generation = found.marker, newest()
     was_primary = marker is None or marker.state in (PROMOTED, HANDED_OVER)
-    if generation is None or (was_primary and found.kind != "waiting"):
+    is_own = bool(found.facts) and was_primary and found.kind != "waiting"
+    if generation is None or is_own:
         # Generations received before a node was primary are history: what is in place came later.
         if not found.facts:
             raise PostgresError(f"there is neither a copy nor a database {here.database}", hint="seed this node, or restore a copy by hand")

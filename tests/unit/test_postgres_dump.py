@@ -186,6 +186,23 @@ def test_table_files_of_sqlite_beside_cfgloc_confuse_nobody(site: PostgresSite) 
     assert site.runner.run("mnb", driver.question_for_record(site.second, "node1")).stdout.strip() == "present"
 
 
+def test_a_database_restored_by_hand_is_the_nodes_own_whatever_copies_lie_around(site: PostgresSite) -> None:
+    site.execute(driver_of(site).steps_to_promote(site.second, forced=True))
+    site.clusters["mnb"].sql(f"COMMENT ON DATABASE {DATABASE} IS NULL")
+    driver = driver_of(site)
+    assert driver.observe(site.second, site.runner).role is ReplicaRole.SOURCE
+    define(site, "by-hand", "mnb")
+    site.execute(driver.steps_to_promote(site.second, forced=False))
+    assert copied(site) == {"node1", "by-hand"}
+
+
+def test_a_copy_that_was_dropped_is_restored_from_the_newest_generation(site: PostgresSite) -> None:
+    site.clusters["mnb"].sql(f"DROP DATABASE {DATABASE}")
+    assert driver_of(site).observe(site.second, site.runner).role is ReplicaRole.NONE
+    site.execute(driver_of(site).steps_to_promote(site.second, forced=True))
+    assert copied(site) == {"node1"}
+
+
 def test_a_wrong_password_is_named_without_being_shown(site: PostgresSite) -> None:
     site.clusters["mna"].sql(f"ALTER ROLE {USER} PASSWORD 'another'")
     state = driver_of(site).observe(site.first, site.runner)
