@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from xcat_ha_drivers.postgres.errors import PostgresError
@@ -144,11 +144,6 @@ def daemon_reload() -> None:
     _systemctl("daemon-reload")
 
 
-def unit_command(*words: str) -> None:
-    """``systemctl`` with these words; its effect has to be read elsewhere."""
-    _systemctl(*words)
-
-
 def cluster_of(given: Given) -> Cluster:
     """This node's server and xCAT's database in it.
 
@@ -159,20 +154,14 @@ def cluster_of(given: Given) -> Cluster:
     return Cluster(find(data_directory=given.data_directory, port=location.port), location.database)
 
 
-def await_true(question: object, *, timeout_s: float, what: str, hint: str) -> None:
-    """Ask again and again until it holds. ``question`` is called without arguments.
+def await_true(question: Callable[[], bool], *, timeout_s: float, what: str, hint: str) -> None:
+    """Ask again and again until it holds.
 
     Raises:
         PostgresError: it does not, within ``timeout_s`` seconds.
     """
-    assert callable(question)  # noqa: S101  # by its callers
     deadline = time.monotonic() + timeout_s
     while not question():
         if time.monotonic() >= deadline:
             raise PostgresError(f"after {timeout_s:g} s it still does not hold that {what}", hint=hint)
         time.sleep(0.1)
-
-
-def words_of(argv: Sequence[str]) -> str:
-    """A command as one line."""
-    return " ".join(argv)

@@ -18,7 +18,7 @@ from pathlib import Path
 from xcat_ha_drivers.postgres.disk import free_bytes, no_room
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import Server
-from xcat_ha_drivers.postgres_streaming._cluster import SIGNAL, START_LIMIT_S, Cluster
+from xcat_ha_drivers.postgres_streaming._cluster import START_LIMIT_S, Cluster
 
 _QUIET = {
     "archive_mode": "off",
@@ -123,8 +123,3 @@ def _copy(cluster: Cluster, copy: Path) -> None:
             for path in (directory, *(os.path.join(directory, name) for name in files)):  # noqa: PTH118  # thousands of them
                 os.chown(path, cluster.layout.uid, cluster.layout.gid, follow_symlinks=False)
     copy.chmod(0o700)
-
-
-def is_standby(data: Path) -> bool:
-    """Whether a data directory is a standby's."""
-    return (data / SIGNAL).exists()

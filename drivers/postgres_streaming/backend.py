@@ -8,23 +8,15 @@ from typing import Any, ClassVar
 
 from attrs import evolve
 
-from xcat_ha.errors import ConfigError
 from xcat_ha.interfaces import Capability, Contents, ReplicaRole, ReplicaState, ReplicationBackend
 from xcat_ha.models import Engine, Node, Pair, ServiceIdentity
-from xcat_ha.ssh_command import rsh_words
-from xcat_ha.steps import Check, Command, Completed, Probe, SamePrinted, SaysVerdict, Step, Steps, changes, reads
+from xcat_ha.steps import Check, Command, Completed, Probe, SamePrinted, SaysVerdict, Step, Steps, reads
 from xcat_ha.xcat.services import xcatd_is_stopped
+from xcat_ha_drivers.postgres_streaming.programs import Programs, data_directory, when_standby_gone
 from xcat_ha_drivers.postgres_streaming.states import state_of
 
-NODE_SIDE = "xcat_ha_drivers.postgres_streaming.node_side"
-READ_TIMEOUT_S = 90.0
-WORK_TIMEOUT_S = 4 * 3600.0
-"""A base backup of a database that grew for years (audit log, event log), over a slow line."""
 STOPPED_READ_TIMEOUT_S = 1800.0
 """A stopped database is read in a private copy, which may need recovery."""
-
-_MODES = ("asynchronous", "synchronous")
-_GONE = ("wait", "degrade")
 
 # For nodes without xcat-ha: whether there is a server at all.
 _PLAIN_LOOK = """\
@@ -59,77 +51,22 @@ class PostgresStreaming(ReplicationBackend):
 
     def __init__(self, pair: Pair, options: Mapping[str, object]) -> None:
         super().__init__(pair, options)
-        self.when_gone = self._when_standby_gone()
+        self.when_gone = when_standby_gone(pair, options)
         self.degrade_after_s = self.option("degrade_after_s", 10)
-        self.max_slot_wal_mib = self.option("max_slot_wal_mib", 1024)
-        self.confirm_s = self.option("confirm_s", 60)
-        self.data_directory = self._word("data_directory", "")
-        if self.data_directory and not self.data_directory.startswith("/"):
-            raise ConfigError("option 'data_directory' must be an absolute path", where=pair.source, hint="as SHOW data_directory says")
-
-    def _word(self, name: str, default: str) -> str:
-        value = self.options.get(name, default)
-        if not isinstance(value, str):
-            raise ConfigError(f"option {name!r} must be a string, not {value!r}", where=self.pair.source, hint=f'for example {name} = "…"')
-        return value
-
-    def _when_standby_gone(self) -> str:
-        """Empty for an asynchronous standby.
-
-        Raises:
-            ConfigError: the mode is not known, or nobody decided between waiting and losing.
-        """
-        mode, gone = self._word("mode", _MODES[0]), self._word("when_standby_gone", "")
-        if mode not in _MODES:
-            raise ConfigError(f"option 'mode' is {mode!r}", where=self.pair.source, hint=f"use one of: {', '.join(_MODES)}")
-        if mode == "asynchronous":
-            if gone:
-                hint = 'take when_standby_gone out, or set mode = "synchronous"'
-                raise ConfigError(
-                    "option 'when_standby_gone' means nothing without a synchronous standby", where=self.pair.source, hint=hint
-                )
-            return ""
-        if gone not in _GONE:
-            said = f"is {gone!r}" if gone else "is missing, and there is no default for it"
-            hint = '"wait": xCAT stands still while the standby is gone; "degrade": it goes on, and may lose what it writes then'
-            raise ConfigError(f"mode is synchronous, and option 'when_standby_gone' {said}", where=self.pair.source, hint=hint)
-        return gone
-
-    # -- commands
-
-    def _program(self, node: Node, verb: str, *words: str) -> tuple[str, ...]:
-        other, identity = self.pair.other(node.id), self.pair.identity
-        given = {
-            "node": node.id,
-            "address": node.address,
-            "peer": other.id,
-            "peer-address": other.address,
-            "service": ",".join(str(address.ip) for address in identity.addresses),
-            "service-name": identity.hostname,
-            "xcat-dir": self.pair.xcat_dir,
-            "data-directory": self.data_directory,
-            "slot-mib": str(self.max_slot_wal_mib),
-            "synchronous": self.when_gone,
-            "degrade-after-s": str(self.degrade_after_s),
-            "confirm-s": str(self.confirm_s),
-            "rsh": rsh_words(other),
-        }
-        return (node.python, "-m", NODE_SIDE, verb, *(f"--{name}={value}" for name, value in given.items()), *words)
-
-    def _ask(self, node: Node, verb: str, *words: str, timeout_s: float = READ_TIMEOUT_S) -> Probe:
-        return Probe(node.id, reads(*self._program(node, verb, *words), timeout_s=timeout_s))
-
-    def _do(self, node: Node, verb: str, *words: str) -> Command:
-        return changes(*self._program(node, verb, *words), timeout_s=WORK_TIMEOUT_S)
-
-    def _says(self, node: Node, question: str, verb: str, *words: str, hint: str = "", timeout_s: float = READ_TIMEOUT_S) -> Check:
-        return Check(question=question, probes=(self._ask(node, verb, *words, timeout_s=timeout_s),), rule=SaysVerdict(), hint=hint)
+        self._on = Programs(
+            pair=pair,
+            data_directory=data_directory(pair, options),
+            slot_mib=self.option("max_slot_wal_mib", 1024),
+            synchronous=self.when_gone,
+            degrade_after_s=self.degrade_after_s,
+            confirm_s=self.option("confirm_s", 60),
+        )
 
     # -- observation
 
     def questions(self, node: Node) -> tuple[Command, ...]:
         """What the server is and does; a plain look in case xcat-ha is not on the node yet."""
-        return (self._ask(node, "observe").command, reads("sh", "-c", _PLAIN_LOOK, "sh"))
+        return (self._on.ask(node, "observe").command, reads("sh", "-c", _PLAIN_LOOK, "sh"))
 
     def interpret(self, node: Node, answers: Sequence[Completed]) -> ReplicaState:
         """See :mod:`xcat_ha_drivers.postgres_streaming.states`."""
@@ -147,15 +84,15 @@ class PostgresStreaming(ReplicationBackend):
 
     def question_for_record(self, node: Node, name: str) -> Command:
         """Reads the nodelist table; of a stopped server, in a private copy."""
-        return self._ask(node, "has-node", f"--name={name}", timeout_s=STOPPED_READ_TIMEOUT_S).command
+        return self._on.ask(node, "has-node", f"--name={name}", timeout_s=STOPPED_READ_TIMEOUT_S).command
 
     def question_for_site(self, node: Node) -> Command:
         """Reads the site table over the local socket; of a stopped server, in a private copy."""
-        return self._ask(node, "site", timeout_s=STOPPED_READ_TIMEOUT_S).command
+        return self._on.ask(node, "site", timeout_s=STOPPED_READ_TIMEOUT_S).command
 
     def question_for_contents(self, node: Node) -> Command:
         """Reads every table; of a stopped server, in a private copy."""
-        return self._ask(node, "contents", timeout_s=STOPPED_READ_TIMEOUT_S).command
+        return self._on.ask(node, "contents", timeout_s=STOPPED_READ_TIMEOUT_S).command
 
     def interpret_contents(self, answer: Completed) -> Contents | None:
         """The node's JSON."""
@@ -181,16 +118,16 @@ class PostgresStreaming(ReplicationBackend):
                 name="let-standby-in",
                 why=f"{source.id} needs a replication role, settings, access lines and a slot that keeps its log for {target.id}.",
                 host=source.id,
-                done_when=self._says(source, f"{target.id} may follow PostgreSQL of {source.id}", "is-prepared", "--as-source"),
-                commands=(self._do(source, "prepare", "--as-source"),),
+                done_when=self._on.says(source, f"{target.id} may follow PostgreSQL of {source.id}", "is-prepared", "--as-source"),
+                commands=(self._on.do(source, "prepare", "--as-source"),),
             ),
             Step(
                 name="prepare-standby",
                 why=f"PostgreSQL of {target.id} must know how to reach {source.id}, and let it in when the roles are changed.",
                 host=target.id,
                 only_if=(xcatd_is_stopped(target),),
-                done_when=self._says(target, f"PostgreSQL of {target.id} knows how to follow {source.id}", "is-prepared"),
-                commands=(self._do(target, "prepare"),),
+                done_when=self._on.says(target, f"PostgreSQL of {target.id} knows how to follow {source.id}", "is-prepared"),
+                commands=(self._on.do(target, "prepare"),),
             ),
             self._following(source, target, *words),
             Step(
@@ -198,8 +135,8 @@ class PostgresStreaming(ReplicationBackend):
                 why=f"The roles of the copy are those of {source.id}, so xCAT on {target.id} needs the password that belongs to them.",
                 host=target.id,
                 only_if=(xcatd_is_stopped(target),),
-                done_when=self._says(target, f"cfgloc on {target.id} fits the copy", "has-login"),
-                commands=(self._do(target, "take-login"),),
+                done_when=self._on.says(target, f"cfgloc on {target.id} fits the copy", "has-login"),
+                commands=(self._on.do(target, "take-login"),),
             ),
             self._requirement(source, target),
             *self._proof(source, target),
@@ -211,13 +148,13 @@ class PostgresStreaming(ReplicationBackend):
             why=f"PostgreSQL of {target.id} becomes a streaming copy of {source.id}'s; what it had stays until the new copy is proven.",
             host=target.id,
             only_if=(xcatd_is_stopped(target),),
-            done_when=self._says(
+            done_when=self._on.says(
                 target,
                 f"PostgreSQL of {target.id} streams from {source.id}",
                 "is-following",
                 hint=f"xcat-ha status names the cause; look at PostgreSQL's log on {target.id}",
             ),
-            commands=(evolve(self._do(target, "follow", *words), capture="how-it-follows"),),
+            commands=(evolve(self._on.do(target, "follow", *words), capture="how-it-follows"),),
         )
 
     def _requirement(self, source: Node, target: Node) -> Step:
@@ -225,8 +162,8 @@ class PostgresStreaming(ReplicationBackend):
             name="require-standby",
             why=f"Commits on {source.id} wait for {target.id} if the configuration says so, and only then.",
             host=source.id,
-            done_when=self._says(source, f"commits on {source.id} wait for {target.id} as configured", "is-required"),
-            commands=(self._do(source, "require-standby"),),
+            done_when=self._on.says(source, f"commits on {source.id} wait for {target.id} as configured", "is-required"),
+            commands=(self._on.do(source, "require-standby"),),
         )
 
     def _proof(self, source: Node, target: Node) -> Steps:
@@ -234,7 +171,7 @@ class PostgresStreaming(ReplicationBackend):
 
         A run that was killed leaves that mark behind; the next one begins by removing it.
         """
-        forget = self._do(target, "forget-mark")
+        forget = self._on.do(target, "forget-mark")
         return (
             Step(
                 name="forget-old-proof",
@@ -251,8 +188,8 @@ class PostgresStreaming(ReplicationBackend):
                 name="prove-copy",
                 why=f"That {target.id} streams does not say how much it has: it must have replayed all that {source.id} has now.",
                 host=target.id,
-                done_when=self._says(target, f"the copy on {target.id} has everything {source.id} has", "is-proved"),
-                commands=(self._do(target, "prove", "--mark"),),
+                done_when=self._on.says(target, f"the copy on {target.id} has everything {source.id} has", "is-proved"),
+                commands=(self._on.do(target, "prove", "--mark"),),
                 cleanup=(forget,),
             ),
         )
@@ -267,9 +204,9 @@ class PostgresStreaming(ReplicationBackend):
                 name="stop-database",
                 why=f"A server that is stopped cleanly ends when its standby has received everything; {new.id} is connected.",
                 host=old.id,
-                only_if=(*both_stopped, self._says(new, f"PostgreSQL of {new.id} streams from {old.id}", "is-following")),
-                done_when=self._says(old, f"PostgreSQL of {old.id} is no primary any more", "has-given-up"),
-                commands=(self._do(old, "give-up"),),
+                only_if=(*both_stopped, self._on.says(new, f"PostgreSQL of {new.id} streams from {old.id}", "is-following")),
+                done_when=self._on.says(old, f"PostgreSQL of {old.id} is no primary any more", "has-given-up"),
+                commands=(self._on.do(old, "give-up"),),
             ),
             Step(
                 name="prove-drained",
@@ -277,7 +214,7 @@ class PostgresStreaming(ReplicationBackend):
                 host=new.id,
                 only_if=both_stopped,
                 done_when=self._drained(old, new),
-                commands=(self._do(new, "drain"),),
+                commands=(self._on.do(new, "drain"),),
             ),
             self._promotion(new, only_if=(self._drained(old, new),)),
             self._following(new, old, name="follow-new-primary"),
@@ -288,7 +225,7 @@ class PostgresStreaming(ReplicationBackend):
     def _drained(self, old: Node, new: Node) -> Check:
         return Check(
             question=f"{new.id} has replayed the log of {old.id} to its end",
-            probes=(self._ask(old, "end-position"), self._ask(new, "replayed-position")),
+            probes=(self._on.ask(old, "end-position"), self._on.ask(new, "replayed-position")),
             rule=SamePrinted(),
             hint=f"start PostgreSQL on {old.id} again (xcat-ha activate), and look at the log of PostgreSQL on {new.id}",
         )
@@ -304,13 +241,13 @@ class PostgresStreaming(ReplicationBackend):
             why=f"PostgreSQL of {node.id} becomes writable, with the copy it has.",
             host=node.id,
             only_if=(xcatd_is_stopped(node), *only_if),
-            done_when=self._says(
+            done_when=self._on.says(
                 node,
                 f"the database on {node.id} is its own, and writable",
                 "is-promoted",
                 hint=f"seed {node.id}; look at the log of its PostgreSQL",
             ),
-            commands=(self._do(node, "promote"),),
+            commands=(self._on.do(node, "promote"),),
         )
 
     def steps_after_identity_change(self, node: Node, identity: ServiceIdentity) -> Steps:
@@ -320,8 +257,8 @@ class PostgresStreaming(ReplicationBackend):
                 name="point-cfgloc",
                 why=f"xcatd on {node.id} must find its database at the service address.",
                 host=node.id,
-                done_when=self._says(node, f"cfgloc on {node.id} names the host {identity.primary_address}", "login-points"),
-                commands=(self._do(node, "point-login"),),
+                done_when=self._on.says(node, f"cfgloc on {node.id} names the host {identity.primary_address}", "login-points"),
+                commands=(self._on.do(node, "point-login"),),
             ),
         )
 
@@ -334,8 +271,8 @@ class PostgresStreaming(ReplicationBackend):
                 name="watch-standby",
                 why=f"Commits on {node.id} shall not wait for a standby that is gone for longer than {self.degrade_after_s} s.",
                 host=node.id,
-                done_when=self._says(node, f"commits on {node.id} wait for the standby if it is there, and only then", "is-watched"),
-                commands=(self._do(node, "watch"),),
+                done_when=self._on.says(node, f"commits on {node.id} wait for the standby if it is there, and only then", "is-watched"),
+                commands=(self._on.do(node, "watch"),),
             ),
         )
 
@@ -347,10 +284,10 @@ class PostgresStreaming(ReplicationBackend):
                 why=f"What was written on {node.id} and never reached the other node can be restored from this copy.",
                 host=node.id,
                 only_if=(xcatd_is_stopped(node),),
-                done_when=self._says(
+                done_when=self._on.says(
                     node, f"a verified copy of the database on {node.id} is saved", "is-saved", timeout_s=STOPPED_READ_TIMEOUT_S
                 ),
-                commands=(evolve(self._do(node, "save"), capture="saved-copy"),),
+                commands=(evolve(self._on.do(node, "save"), capture="saved-copy"),),
             ),
         )
 

@@ -233,4 +233,5 @@ def _come_back(old: Node, new: Node, missing: set[str]) -> str:
     saved = rejoined.stdout.partition("saved in ")[2].split()[0]
     assert missing <= nodes_in_dump(old, f"{saved}/database.dump"), "the saved copy lacks what was lost"
     assert (role_of(old), role_of(new)) == ("standby", "primary")
-    return next((line.partition("follows ")[2] for line in rejoined.stdout.splitlines() if "follows " in line), "no word on how it follows")
+    journals = "ls -t /var/lib/xcat-ha/journal/*-rejoin-* | head -n 1 | xargs grep -ho 'follows [a-z]*: [^\"]*' | tail -n 1"
+    return new.run(("sh", "-c", journals)).stdout.strip()

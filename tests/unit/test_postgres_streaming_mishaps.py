@@ -289,6 +289,32 @@ def test_with_degrade_commits_go_on_and_the_status_fails_until_it_is_back(site: 
     assert names(site, "mnb") == {"node1", "node2"}
 
 
+def test_a_sync_opens_a_closed_way_although_every_commit_waits_for_the_standby(site: StreamingSite) -> None:
+    options = {"mode": "synchronous", "when_standby_gone": "wait"}
+    sync(site, **options)
+    mna = site.clusters["mna"]
+    mna.sql("ALTER ROLE xcat_ha PASSWORD 'something else'")
+    mna.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+    sync(site, **options)
+    assert seen(site, site.first, **options).healthy is True
+
+
+def test_an_old_primary_that_waits_for_its_standby_is_saved_and_rejoins_all_the_same(site: StreamingSite) -> None:
+    """The network was cut and healed: both ran on, the old one with its commits waiting."""
+    options = {"mode": "synchronous", "when_standby_gone": "wait"}
+    sync(site, **options)
+    driver = driver_of(site, **options)
+    site.cut_link()
+    site.clusters["mna"].sql("SET synchronous_commit = local; INSERT INTO nodelist (node, groups) VALUES ('only-here', 'all')", DATABASE)
+    site.execute(driver.steps_to_promote(site.second, forced=True))
+    site.fresh_link()
+    site.execute(driver.steps_to_save_divergence(site.first))
+    assert list(site.path("mna", "/var/lib/xcat-ha/diverged").glob("2*/database.dump"))
+    site.execute(driver.steps_to_seed(site.second, site.first))
+    assert took_way(site) == "rewind"
+    assert names(site, "mna") == {"node1"}
+
+
 def test_a_new_primary_does_not_wait_for_the_old_one_until_that_follows(site: StreamingSite) -> None:
     options = {"mode": "synchronous", "when_standby_gone": "wait"}
     sync(site, **options)
@@ -300,6 +326,19 @@ def test_a_new_primary_does_not_wait_for_the_old_one_until_that_follows(site: St
     site.execute(driver.steps_to_seed(site.second, site.first))
     assert site.clusters["mnb"].sql("SHOW synchronous_standby_names") == ["xcat_ha_mna"]
     assert names(site, "mna") == {"node1", "after"}
+
+
+# Settings
+
+
+def test_a_standby_gets_the_limits_without_which_it_could_not_follow(site: StreamingSite) -> None:
+    config = site.path("mna", f"{CONFIG}/postgresql.conf")
+    config.write_text("max_connections = 150\n" + config.read_text())
+    site.clusters["mna"].stop("fast")
+    site.clusters["mna"].start()
+    sync(site)
+    assert site.clusters["mnb"].sql("SHOW max_connections") == ["150"]
+    assert seen(site, site.second).healthy is True
 
 
 # Secrets
