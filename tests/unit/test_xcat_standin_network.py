@@ -213,6 +213,12 @@ def test_conserver_cf_is_the_real_one(site: Trial) -> None:
     assert (site.root / "etc/conserver.cf").read_bytes()[: len(real)] == real
 
 
+def test_consoles_on_demand_are_not_opened_at_the_start(site: Trial) -> None:
+    site.run("chdef", "-t", "site", "consoleondemand=yes")
+    site.run("makeconservercf", "cn0005")
+    assert "console cn0005 {\n  type exec;\n  options ondemand;\n  exec " in site.read("etc/conserver.cf")
+
+
 def test_trusted_hosts_can_be_added(site: Trial) -> None:
     site.run("makeconservercf", "-t", "10.77.0.12,10.77.0.13", "cn0005")
     assert "  trusted localhost,mn1,10.77.0.12,10.77.0.13;\n" in site.read("etc/conserver.cf")

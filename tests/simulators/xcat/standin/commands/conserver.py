@@ -66,12 +66,14 @@ def _access(host: str, trusted: list[str]) -> str:
 
 def _blocks(objects: Objects, names: list[str]) -> dict[str, str]:
     found = objects.nodes(names, ("cons", "mgt", "serialport"))
+    # site.consoleondemand: conserver opens a console when somebody connects, not all of them when it starts.
+    on_demand = "  options ondemand;\n" if str(objects.database.site("consoleondemand")).lower() in {"yes", "y", "1"} else ""
     blocks = {}
     for name in names:
         method = found[name].get("cons") or found[name].get("mgt")
         if method:
             blocks[name] = (
-                f"#xCAT BEGIN {name} CONS\nconsole {name} {{\n  type exec;\n"
+                f"#xCAT BEGIN {name} CONS\nconsole {name} {{\n  type exec;\n{on_demand}"
                 f"  exec /opt/xcat/share/xcat/cons/{method} {name};\n}}\n#xCAT END {name} CONS\n"
             )
     return blocks
