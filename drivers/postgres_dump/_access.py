@@ -16,7 +16,7 @@ from xcat_ha_drivers.postgres.server import Server
 _ROLES = """
 SELECT to_jsonb(x) FROM (
 SELECT rolname AS name, rolcanlogin AS login, rolinherit AS inherit, rolcreatedb AS createdb, rolcreaterole AS createrole,
-       rolpassword AS password, rolvaliduntil::text AS valid_until
+       rolpassword AS password, nullif(rolvaliduntil::text, 'infinity') AS valid_until
 FROM pg_authid a WHERE NOT rolsuper AND rolname !~ '^pg_' AND (rolname IN (:'user', 'root') OR EXISTS (
   SELECT 1 FROM pg_shdepend d JOIN pg_database b ON b.datname = :'database'
   WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = a.oid
@@ -81,25 +81,42 @@ def read_access(path: Path) -> Access:
         raise PostgresError(f"{path} is not usable ({type(error).__name__})", hint="run the sync again; it makes a new copy") from error
 
 
-def put_roles(server: Server, access: Access, *, only_missing: bool = False) -> None:
-    """Make the roles as they are on the source. None is removed. ``only_missing``: those that are here stay as they are.
+class Roles(NamedTuple):
+    """What is to be done about roles: names of those that are missing, and all that are not as they are on the source."""
+
+    missing: Sequence[str]
+    wanted: Sequence[Mapping[str, Any]]
+
+
+def compare_roles(server: Server, access: Access) -> Roles:
+    """Compare the roles here with those of the source."""
+    here = {str(role["name"]): role for role in _roles_here(server, [str(role["name"]) for role in access.roles])}
+    wanted = [role for role in access.roles if here.get(str(role["name"])) != role]
+    return Roles([str(role["name"]) for role in wanted if str(role["name"]) not in here], wanted)
+
+
+def create_statements(roles: Roles) -> str:
+    """Make those that are missing, so that they can own something; nobody can log in as one yet."""
+    return "".join(_create_statement(name) for name in roles.missing)
+
+
+def put_roles(server: Server, roles: Roles) -> None:
+    """Make the roles as they are on the source. None is removed.
 
     Raises:
         PostgresError: a role here is a superuser of the same name, or the server refuses.
     """
-    here = {str(role["name"]): role for role in _roles_here(server, [str(role["name"]) for role in access.roles])}
-    wanted = [role for role in access.roles if here.get(str(role["name"])) != role]
-    if only_missing:
-        wanted = [role for role in wanted if str(role["name"]) not in here]
-    if wanted:
+    if roles.wanted:
         # Passwords are hashed, and still nobody's business: they go through stdin, and logging of statements is off in this session.
-        server.ask("SET log_min_duration_statement = -1;\nSET log_min_error_statement = panic;\n" + "".join(map(_role_statements, wanted)))
+        server.ask(
+            "SET log_min_duration_statement = -1;\nSET log_min_error_statement = panic;\n" + "".join(map(_role_statements, roles.wanted))
+        )
 
 
 _HERE = """
 SELECT to_jsonb(x) FROM (
 SELECT rolname AS name, rolcanlogin AS login, rolinherit AS inherit, rolcreatedb AS createdb, rolcreaterole AS createrole,
-       rolpassword AS password, rolvaliduntil::text AS valid_until
+       rolpassword AS password, nullif(rolvaliduntil::text, 'infinity') AS valid_until
 FROM pg_authid WHERE NOT rolsuper AND rolname IN (SELECT jsonb_array_elements_text(:'names'::jsonb))) x;
 """
 
@@ -108,13 +125,16 @@ def _roles_here(server: Server, names: Iterable[str]) -> list[Mapping[str, Any]]
     return server.ask(_HERE, variables={"names": json.dumps(list(names))})
 
 
+def _create_statement(name: str) -> str:
+    return f"DO $xcatha$ BEGIN CREATE ROLE {identifier(name)}; EXCEPTION WHEN duplicate_object THEN NULL; END $xcatha$;\n"
+
+
 def _role_statements(role: Mapping[str, Any]) -> str:
     name = identifier(str(role["name"]))
     words = [f"{'' if role[key] else 'NO'}{key.upper()}" for key in ("login", "inherit", "createdb", "createrole")]
     words.append(f"PASSWORD {literal(str(role['password']))}" if role["password"] else "PASSWORD NULL")
     words.append(f"VALID UNTIL {literal(str(role['valid_until'] or 'infinity'))}")
-    create = f"DO $xcatha$ BEGIN CREATE ROLE {name}; EXCEPTION WHEN duplicate_object THEN NULL; END $xcatha$;"
-    return f"{create}\nALTER ROLE {name} {' '.join(words)};\n"
+    return f"{_create_statement(str(role['name']))}ALTER ROLE {name} {' '.join(words)};\n"
 
 
 def grant_statements(access: Access, database: str) -> str:

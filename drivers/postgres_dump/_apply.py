@@ -10,7 +10,7 @@ from xcat_ha_drivers.postgres import contents, location
 from xcat_ha_drivers.postgres.disk import free_bytes
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import Server
-from xcat_ha_drivers.postgres_dump._access import Access, grant_statements, put_roles, read_access
+from xcat_ha_drivers.postgres_dump._access import Access, compare_roles, create_statements, grant_statements, put_roles, read_access
 from xcat_ha_drivers.postgres_dump._manifest import ACCESS, DUMP, Manifest
 from xcat_ha_drivers.postgres_dump._node import CLOSED, COPY, Here, InPlace, Marker
 from xcat_ha_drivers.postgres_dump._places import Generation, add, is_arriving, newest_number
@@ -25,8 +25,8 @@ SELECT to_jsonb(has_schema_privilege(:'user', 'public', 'CREATE') AND has_schema
 """
 
 _DROP = """
-SELECT to_jsonb(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = :'name' AND pid <> pg_backend_pid();
-DROP DATABASE IF EXISTS :"name";
+SELECT to_jsonb(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = :'{0}' AND pid <> pg_backend_pid();
+DROP DATABASE IF EXISTS :"{0}";
 """
 _SESSIONS = """
 SELECT to_jsonb(x) FROM (SELECT pid, usename AS user, application_name AS program, coalesce(client_addr::text, 'the local socket') AS client
@@ -53,14 +53,14 @@ def put_in_place(here: Here, copy: Generation, found: InPlace, hands: Hands) -> 
     """
     access = read_access(copy.path / ACCESS)
     is_there = found.kind == "copy" and found.marker is not None and found.marker.state == COPY and found.marker.id == copy.manifest.id
+    roles = compare_roles(here.server, access)
     if not is_there:
         await_unused(here, hands.wait_s)
-        put_roles(here.server, access, only_missing=True)
         restore(here, copy, access, hands, untouched="the database in place is as it was")
     if is_arriving(copy):
         copy = add(copy.path, copy.manifest)
     manifest = copy.manifest
-    put_roles(here.server, access)
+    put_roles(here.server, roles)
     put_cfgloc(here, access)
     marker = Marker(COPY, copy.path.name, manifest.id, manifest.source, manifest.snapshot_time, newest_number())
     if is_there:
@@ -75,12 +75,10 @@ def restore(here: Here, copy: Generation, access: Access, hands: Hands, *, untou
     Raises:
         PostgresError: see :func:`put_in_place`; ``untouched`` says what is still good.
     """
-    drop(here.server, here.side)
-    drop(here.server, here.aside)
     _require_room(here, copy.manifest, untouched)
     words = ["--exit-on-error", "--no-password", "--single-transaction", "-d", here.side]
     try:
-        _create_side(here, access)
+        _create_side(here, access, create_statements(compare_roles(here.server, access)))
         with (copy.path / DUMP).open("rb") as file:
             here.server.run("pg_restore", words, stdin=file, pass_fds=(hands.lock,))
         _prove(here, copy.manifest)
@@ -99,13 +97,18 @@ def _require_room(here: Here, manifest: Manifest, untouched: str) -> None:
         )
 
 
-def _create_side(here: Here, access: Access) -> None:
+def _create_side(here: Here, access: Access, roles: str) -> None:
+    """Away with what a killed run left; then an empty database as the source's is."""
     facts = access.database
     here.server.ask(
-        "CREATE DATABASE :\"name\" TEMPLATE template0 ENCODING :'encoding' LC_COLLATE :'collate' LC_CTYPE :'ctype' CONNECTION LIMIT 0;\n"
+        _drop_statements("name")
+        + _drop_statements("aside")
+        + roles
+        + "CREATE DATABASE :\"name\" TEMPLATE template0 ENCODING :'encoding' LC_COLLATE :'collate' LC_CTYPE :'ctype' CONNECTION LIMIT 0;\n"
         'ALTER DATABASE :"name" OWNER TO :"owner";\n' + grant_statements(access, here.side),
         variables={
             "name": here.side,
+            "aside": here.aside,
             "encoding": str(facts["encoding"]),
             "collate": str(facts["collate"]),
             "ctype": str(facts["ctype"]),
@@ -130,13 +133,16 @@ def _grant_schema(here: Here, access: Access) -> None:
 
 def _exchange(here: Here, marker: Marker, *, there: bool, wait_s: float) -> None:
     """Both renames in one transaction: the name means the old database or the new one, never none."""
-    await_unused(here, wait_s)
     renamed = 'ALTER DATABASE :"name" RENAME TO :"aside";\n' if there else ""
-    here.server.ask(
-        f'BEGIN;\nCOMMENT ON DATABASE :"side" IS :\'comment\';\n{renamed}ALTER DATABASE :"side" RENAME TO :"name";\nCOMMIT;\n',
-        variables={"name": here.database, "side": here.side, "aside": here.aside, "comment": marker.comment},
-    )
-    drop(here.server, here.aside)
+    exchange = f'BEGIN;\nCOMMENT ON DATABASE :"side" IS :\'comment\';\n{renamed}ALTER DATABASE :"side" RENAME TO :"name";\nCOMMIT;\n'
+    variables = {"name": here.database, "side": here.side, "aside": here.aside, "comment": marker.comment}
+    try:
+        here.server.ask(exchange + _drop_statements("aside"), variables=variables, timeout_s=300)
+    except PostgresError as error:
+        if "being accessed by other users" not in error.what:
+            raise
+        await_unused(here, wait_s)  # a session of the very last moment: waited for, and named
+        here.server.ask(exchange + _drop_statements("aside"), variables=variables, timeout_s=300)
 
 
 def await_unused(here: Here, wait_s: float) -> None:
@@ -158,7 +164,11 @@ def await_unused(here: Here, wait_s: float) -> None:
 
 def drop(server: Server, name: str) -> None:
     """Drop one of our own databases, and end what a killed restore left connected to it; harmless if it is not there."""
-    server.ask(_DROP, variables={"name": name}, timeout_s=300)
+    server.ask(_drop_statements("name"), variables={"name": name}, timeout_s=300)
+
+
+def _drop_statements(variable: str) -> str:
+    return _DROP.format(variable)
 
 
 def set_marker(here: Here, marker: Marker, *, limit: int = CLOSED) -> None:

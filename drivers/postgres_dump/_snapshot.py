@@ -25,7 +25,10 @@ SELECT to_jsonb((SELECT system_identifier::text FROM pg_control_system()) || ' '
   coalesce((SELECT extract(epoch FROM backend_start)::text FROM pg_stat_activity WHERE backend_type = 'checkpointer'), 'none'))
 FROM pg_database d WHERE datname = current_database();
 """
-_SIZE = "SELECT to_jsonb(pg_database_size(current_database()));\n"
+_FACTS = """
+SELECT to_jsonb(pg_database_size(current_database()));
+SELECT to_jsonb(current_setting('server_version_num')::int);
+"""
 
 
 class Taken(NamedTuple):
@@ -34,6 +37,7 @@ class Taken(NamedTuple):
     contents: Contents
     fingerprint: str
     size_bytes: int
+    version: int
     started: float
 
 
@@ -106,11 +110,11 @@ def read_and(here: Here, dump: Callable[[str, Contents], None]) -> Taken:
     with here.server.session(here.database) as session:
         session.ask("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         snapshot = session.ask("SELECT to_jsonb(pg_export_snapshot())")[0]
-        fingerprint, size_bytes = session.ask(FINGERPRINT + _SIZE)
+        fingerprint, size_bytes, version = session.ask(FINGERPRINT + _FACTS)
         found = contents.look(session.ask)
         dump(str(snapshot), found)
         session.ask("COMMIT")
-    return Taken(found, str(fingerprint), int(size_bytes), started)
+    return Taken(found, str(fingerprint), int(size_bytes), int(version), started)
 
 
 def run_pg_dump(here: Here, path: Path, snapshot: str) -> None:
@@ -132,12 +136,11 @@ def run_pg_dump(here: Here, path: Path, snapshot: str) -> None:
 
 def describe(node: str, here: Here, taken: Taken, directory: Path, *, fingerprint: str) -> Manifest:
     """The manifest of the files in ``directory``."""
-    version = int(here.server.ask("SELECT to_jsonb(current_setting('server_version_num')::int);")[0])
     return Manifest(
         source=node,
         snapshot_time=taken.started,
         database=here.database,
-        version=version,
+        version=taken.version,
         contents=taken.contents,
         dump_sha256=sha256_of(directory / DUMP),
         access_sha256=sha256_of(directory / ACCESS),

@@ -124,12 +124,12 @@ def test_a_sync_that_is_cut_off_in_transit(site: Lab, mna: Node, mnb: Node) -> N
     started = mna.popen(("/opt/xcat-ha/bin/xcat-ha", "sync", "database", "--yes"))
     arriving = mnb.root / f"{STATE}/incoming".lstrip("/")
     wait_until(arriving.exists, timeout_s=120, what="a copy to be on its way", interval_s=0.01)
-    site.cut("mnb")
+    site.delay("mnb", 0, 100)  # nothing gets through any more
     assert has(mnb, "before-cut")
     assert not has(mnb, "while-cut")
     started.communicate(timeout=300)
     assert started.returncode not in {DONE, None}
-    site.heal("mnb")
+    site.delay("mnb", 0)
     wait_until(lambda: mna.run(("ping", "-c", "1", "-W", "1", "10.77.0.22"), check=False).returncode == 0, timeout_s=30, what="the line")
     assert has(mnb, "before-cut")
     assert age_s(mna) >= time.time() - good - 5
