@@ -116,7 +116,7 @@ class Cluster:
             **self.as_owner,
         )
         assert not check or done.returncode == 0, f"{name}: {done.stderr}"
-        return done.stdout
+        return str(done.stdout)
 
     def configure(self) -> None:
         host = self.host
@@ -188,7 +188,8 @@ class StreamingSite(SimulatedSite):
         self.clusters: Mapping[str, Cluster] = {}
         self._made = 0
         example = example_pair()
-        nodes = tuple(evolve(node, address=address) for node, address in zip(example.nodes, ("127.0.0.21", "127.0.0.22"), strict=True))
+        first, second = example.nodes
+        nodes = (evolve(first, address="127.0.0.21"), evolve(second, address="127.0.0.22"))
         identity = ServiceIdentity("mn", (ip_interface("127.0.0.11/8"),))
         super().__init__(evolve(example, nodes=nodes, identity=identity), self._directory)
         port = _free_port()
