@@ -4,8 +4,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-LAB_TOOLS = debootstrap ip nsenter unshare rsync ssh ssh-keygen strace
+LAB_TOOLS = debootstrap ip nsenter unshare rsync ssh ssh-keygen strace postgres
 STAMP = $(VENV)/.installed
+# The database driver of `make demo`: sqlite-copy, postgres-dump …
+DB ?= sqlite-copy
 MYPY_PATH = $(VENV)/tree
 
 .PHONY: test test-quick lint unit contract lab soak demo bench docs clean host-tools quick-tools
@@ -56,7 +58,7 @@ soak: $(STAMP) host-tools
 
 # MODE=replace tells the story in the other identity mode.
 demo: $(STAMP) host-tools
-	$(BIN)/python -m tests.lab.demo $(if $(MODE),--mode $(MODE))
+	$(BIN)/python -m tests.lab.demo --database $(DB) $(if $(MODE),--mode $(MODE))
 
 bench: $(STAMP) host-tools
 	$(BIN)/python -m tests.bench

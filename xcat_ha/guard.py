@@ -16,7 +16,7 @@ from attrs import frozen
 
 from xcat_ha._parallel import side_by_side
 from xcat_ha.errors import XcatHaError
-from xcat_ha.execution import never
+from xcat_ha.execution import execute_steps, never
 from xcat_ha.lock import holder_question
 from xcat_ha.models import Node, Pair
 from xcat_ha.observation import GUARD_FILE, LockState, lock_of, lock_question, question_for_term, term_of
@@ -147,6 +147,9 @@ class Guard:
         if decision.turn is Turn.TAKE:
             prepare_activation(self._workshop, self._node, confirmed_down=False, why=decision.why).run()
             return Decision(Turn.SERVE, f"took the role up: {decision.why}")
+        if decision.turn is Turn.SERVE:
+            steps = self._workshop.drivers.replication.steps_while_serving(self._node)
+            execute_steps(steps, self._workshop.runner, clock=self._workshop.clock)
         return decision
 
     def _note(self, decision: Decision) -> None:

@@ -173,6 +173,7 @@ def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: fl
     found += term_problems(pair, state)
     for node_state in state.nodes.values():
         found += _node_problems(pair, state, node_state)
+        found += _source_problems(node_state) if node_state.node.id == state.primary else []
     if standby is not None and standby.reachable:
         returned = not_yet_standby(state, standby)
         if returned is not None:
@@ -237,6 +238,19 @@ def _unknown_problems(node_state: NodeState) -> list[Problem]:
     unknown += ["the service address"] if node_state.holding.persistent is None else []
     what = f"it is not known whether {', '.join(unknown)} would start by itself when {node.id} boots"
     return [Problem(what, "xcat-ha check tells more", unknown=True)] if unknown and node_state.role is not Role.UNKNOWN else []
+
+
+def _source_problems(primary: NodeState) -> list[Problem]:
+    """A primary whose database is out of order serves nobody, whatever else of it runs."""
+    replica, name = primary.replica, primary.node.id
+    if not primary.reachable or replica.healthy is True:
+        return []
+    if replica.healthy is False:
+        return [Problem(f"the database of {name}, the primary, is out of order: {replica.detail}", f"mend it on {name}, or fail over")]
+    if replica.role is None:
+        what = f"it is not known how the database of {name}, the primary, is: {replica.detail}"
+        return [Problem(what, "xcat-ha check tells more", unknown=True)]
+    return []
 
 
 def _schedule_problems(node_state: NodeState) -> list[Problem]:

@@ -19,9 +19,9 @@ _LOCAL = re.compile(rf"\|-- {re.escape(SERVICE_ADDRESS)}\n\s+/32 host LOCAL")
 _ANNOUNCED = re.compile(r"What was written after [-0-9: ]+ \((\d+\.\d{3})\)")
 
 
-def make_pair(lab: Lab) -> Lab:
-    """A site of which setup has made a pair."""
-    start_site(lab)
+def make_pair(lab: Lab, start: Callable[[Lab], None] = start_site) -> Lab:
+    """A site of which setup has made a pair. ``start`` makes the site."""
+    start(lab)
     make_client(lab)
     done = xcat_ha(lab.node("mna"), "setup", "--yes", "--trust-host-key", host_key_fingerprint(lab.node("mnb")), check=False)
     assert done.returncode == DONE, done.stderr

@@ -53,12 +53,12 @@ def tree_digest(*paths: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _wheels(where: Path, *arguments: str) -> None:
+def wheels(where: Path, *arguments: str) -> None:
     """Build or fetch wheels with this Python's pip."""
     subprocess.run((sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(where), *arguments), check=True, timeout=600)
 
 
-def _copied_in(chroot: Chroot, install_from: Callable[[Path], None], *pip_arguments: str) -> None:
+def copied_in(chroot: Chroot, install_from: Callable[[Path], None], *pip_arguments: str) -> None:
     """Make wheels outside, install them inside without a network."""
     with tempfile.TemporaryDirectory() as made:
         install_from(Path(made))
@@ -78,15 +78,20 @@ def _requirements() -> list[str]:
     return [line.strip() for line in block.splitlines() if line.strip()]
 
 
-def product_layer(settings: Settings | None = None) -> Layer:
-    """xcat-ha in /opt/xcat-ha, installed from this source tree as its documentation says."""
+def needs_layer(settings: Settings | None = None) -> Layer:
+    """The virtual environment /opt/xcat-ha with what xcat-ha needs."""
     needs = _requirements()
 
     def build_needs(chroot: Chroot) -> None:
         chroot.run(("python3", "-m", "venv", "/opt/xcat-ha"), timeout_s=120)
-        _copied_in(chroot, lambda where: _wheels(where, *needs), *needs)
+        copied_in(chroot, lambda where: wheels(where, *needs), *needs)
 
-    below = build_layer("needs", "1 " + " ".join(needs), build_needs, settings=settings)
+    return build_layer("needs", "1 " + " ".join(needs), build_needs, settings=settings)
+
+
+def product_layer(settings: Settings | None = None) -> Layer:
+    """xcat-ha in /opt/xcat-ha, installed from this source tree as its documentation says."""
+    below = needs_layer(settings)
 
     def build_product(chroot: Chroot) -> None:
         with tempfile.TemporaryDirectory() as copied:
@@ -96,7 +101,7 @@ def product_layer(settings: Settings | None = None) -> Layer:
                 shutil.copy(REPOSITORY / name, source)
             for name in ("xcat_ha", "drivers"):
                 shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-            _copied_in(chroot, lambda where: _wheels(where, "--no-deps", str(source)), "--no-deps", "xcat-ha")
+            copied_in(chroot, lambda where: wheels(where, "--no-deps", str(source)), "--no-deps", "xcat-ha")
         chroot.run(("ln", "-sf", "/opt/xcat-ha/bin/xcat-ha", "/usr/local/bin/xcat-ha"))
         (chroot.path / "opt/xcat-ha/.source").write_text("installed from a source tree\n", encoding="ascii")
 
@@ -127,19 +132,24 @@ def start_site(lab: Lab, *, serve: bool = True) -> None:
     for node in (old, fresh):
         node.run(("systemctl", "daemon-reload"))
         node.run(("systemctl", "enable", "--now", "xcatd"), timeout_s=120)
-    _let_in(old, fresh)
-    # As the administrator of 2,000 nodes does: conserver would start two processes for each of them whenever it starts.
-    old.run(("/opt/xcat/sbin/chtab", "key=consoleondemand", "site.value=yes"), timeout_s=120)
+    let_in(old, fresh)
     if serve:
-        for argv in (
-            ("/opt/xcat/sbin/makehosts",),
-            ("/opt/xcat/sbin/makedns", "-n"),
-            ("/opt/xcat/sbin/makedhcp", "-n"),
-            ("/opt/xcat/sbin/makedhcp", "-a"),
-            ("/opt/xcat/sbin/makeconservercf",),
-        ):
-            old.run(argv, timeout_s=300)
+        run_make_commands(old)
     write_config(old)
+
+
+def run_make_commands(node: Node) -> None:
+    """What its administrator ran when he made it a management node."""
+    # As the administrator of 2,000 nodes does: conserver would start two processes for each of them whenever it starts.
+    node.run(("/opt/xcat/sbin/chtab", "key=consoleondemand", "site.value=yes"), timeout_s=120)
+    for argv in (
+        ("/opt/xcat/sbin/makehosts",),
+        ("/opt/xcat/sbin/makedns", "-n"),
+        ("/opt/xcat/sbin/makedhcp", "-n"),
+        ("/opt/xcat/sbin/makedhcp", "-a"),
+        ("/opt/xcat/sbin/makeconservercf",),
+    ):
+        node.run(argv, timeout_s=300)
 
 
 def make_client(lab: Lab) -> None:
@@ -177,7 +187,7 @@ def write_config(node: Node, text: str = PAIR_TOML) -> None:
     node.run(("sh", "-c", f"mkdir -p -m 755 /etc/xcat-ha && umask 077 && cat > {CONFIG}"), input=text)
 
 
-def _let_in(old: Node, fresh: Node) -> None:
+def let_in(old: Node, fresh: Node) -> None:
     """Root of the old MN may log in to the new machine, as after ssh-copy-id."""
     public = old.run(("cat", "/root/.ssh/id_rsa.pub")).stdout
     fresh.run(("sh", "-c", "umask 077; mkdir -p /root/.ssh; cat >> /root/.ssh/authorized_keys"), input=public)

@@ -18,6 +18,6 @@ def test_a_site_becomes_a_pair_hands_over_and_hands_back(lab_nodes: Nodes) -> No
 
 @pytest.mark.soak
 def test_the_same_in_mode_replace(lab_nodes: Nodes) -> None:
-    lines = tell(lab_nodes.fresh("single", layers()), "replace")
+    lines = tell(lab_nodes.fresh("single", layers()), mode="replace")
     assert [f"{line.what}: {line.figure}" for line in lines if not line.holds] == []
     assert len(lines) > 45

@@ -202,6 +202,22 @@ TABLE: dict[str, tuple[NodeState, NodeState, tuple[Role, Role], str | None, Exit
     ),
     "the copy is a minute old": (primary(), copy(), (P, S), "mna", D, ()),
     "the copy is late": (primary(), copy(last_good=NOW - 1000), (P, S), "mna", F, ("the copy on mnb is 1000 s old",)),
+    "the primary's database is out of order": (
+        primary(replica=ReplicaState(ReplicaRole.SOURCE, healthy=False, detail="xCAT cannot log in")),
+        standby(),
+        (P, S),
+        "mna",
+        F,
+        ("the database of mna, the primary, is out of order: xCAT cannot log in",),
+    ),
+    "the primary's database is silent": (
+        primary(replica=ReplicaState(role=None, healthy=None, detail="no answer")),
+        standby(),
+        (P, S),
+        "mna",
+        ExitCode.UNKNOWN,
+        ("?it is not known how the database of mna, the primary, is: no answer",),
+    ),
     "the copy is bad": (primary(), copy(healthy=False, detail="table site damaged"), (P, S), "mna", F, ("table site damaged",)),
     "the copy cannot be judged": (
         primary(),

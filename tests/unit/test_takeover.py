@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from attrs import evolve
@@ -26,6 +27,7 @@ from xcat_ha.runners import LocalRunner
 from xcat_ha.silence import outcomes, verdict
 from xcat_ha.steps import Phase
 from xcat_ha.term import StoredTerm
+from xcat_ha.testing.site import SimulatedClock
 from xcat_ha.verbs.takeover import _loss
 
 STATE = PairState({"mna": silent(MNA), "mnb": standby()}, 0.0)
@@ -58,6 +60,37 @@ def test_taking_over_without_the_old_primary() -> None:
     asked = [probe.host for check in operation.requires for probe in check.probes]
     assert set(asked) == {"mnb"}
     assert len(operation.requires) == 4, "ssh and xcatd, the service address, the node's own address, xcatd here"
+
+
+class _At:
+    """What the estimate of a loss needs to know beside the nodes' states."""
+
+    pair = evolve(GIVEN.pair, max_loss_s=900)
+    clock = SimulatedClock()
+
+
+@pytest.mark.parametrize(
+    ("replica", "words"),
+    [
+        (ReplicaState(ReplicaRole.COPY, healthy=True, last_good=None, detail="?"), "NOT KNOWN"),
+        (ReplicaState(role=None, healthy=False, detail="PostgreSQL does not answer"), "PostgreSQL does not answer"),
+        (ReplicaState(ReplicaRole.COPY, healthy=True, last_good=_At.clock.now() - 901, detail=""), "max_loss_s = 900"),
+        (ReplicaState(ReplicaRole.COPY, healthy=False, last_good=_At.clock.now() - 5, detail="half in place"), "half in place"),
+    ],
+)
+def test_a_copy_that_is_old_unknown_or_unsound_is_taken_only_if_that_is_allowed(replica: ReplicaState, words: str) -> None:
+    here, workshop = standby(replica=replica), cast("Workshop", _At)
+    with pytest.raises(RefusedError, match=re.escape(words)) as refusal:
+        _loss(workshop, here, silent(MNA), allow_data_loss=False)
+    assert "--allow-data-loss" in refusal.value.hint
+    assert words in _loss(workshop, here, silent(MNA), allow_data_loss=True)
+
+
+def test_a_sound_and_young_copy_is_taken_with_its_time_announced() -> None:
+    replica = ReplicaState(ReplicaRole.COPY, healthy=True, last_good=_At.clock.now() - 5, generation="g7", detail="")
+    said = _loss(cast("Workshop", _At), standby(replica=replica), silent(MNA), allow_data_loss=False)
+    assert "IS LOST" in said
+    assert "g7" in said
 
 
 def test_an_activation_is_the_same_without_a_new_term() -> None:

@@ -107,6 +107,14 @@ class ReplicationBackend(Driver[ReplicaState]):
         del node, identity
         return ()
 
+    def steps_while_serving(self, node: Node) -> Steps:
+        """What the guard of ``node``, which has the role, sees to at each of its looks, every few seconds; nothing by default.
+
+        They take no lock of the pair's, so they change what is ``node``'s own only, and are quick.
+        """
+        del node
+        return ()
+
     @abstractmethod
     def steps_to_save_divergence(self, node: Node) -> Steps:
         """Save ``node``'s own database as a restorable, verified copy before it is discarded."""
@@ -116,6 +124,15 @@ class ReplicationBackend(Driver[ReplicaState]):
         """A READS command for ``node`` that prints ``present`` or ``absent``: is an xCAT node called ``name`` defined in the node's
         database or copy? It asks the data itself, not xcatd, which does not run on a standby.
         """
+
+    def question_for_site(self, node: Node) -> Command | None:
+        """A READS command for ``node``, whose xcatd does not run, that prints rows of xCAT's site table as ``lsdef -t site -c`` does
+        (``clustersite: key=value``), from the node's own database or copy.
+
+        None (the default): xCAT itself is asked to read its files. To be given where cfgloc may lead to a server elsewhere than the node.
+        """
+        del node
+        return None
 
     def question_for_contents(self, node: Node) -> Command | None:
         """A READS command for ``node`` whose answer :meth:`interpret_contents` understands; None (the default): cannot be compared."""

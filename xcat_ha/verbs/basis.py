@@ -44,12 +44,13 @@ def offline_site(workshop: Workshop, node: Node) -> Site:
     Raises:
         UnknownStateError: the copy does not give it.
     """
-    site = interpret_site(workshop.runner.read_many(node.id, (offline_site_question(),))[0])
+    question = workshop.drivers.replication.question_for_site(node) or offline_site_question()
+    site = interpret_site(workshop.runner.read_many(node.id, (question,))[0])
     if not site.known:
         raise UnknownStateError(
             f"the copy of xCAT's database on {node.id} does not give its site table ({site.detail})",
             state="nothing was changed",
-            hint=f"try there: XCATBYPASS=1 lsdef -t site; a generation can be put in place by hand, see {node.id}'s /var/lib/xcat-ha",
+            hint=f"look at xcat-ha status for that database; a generation can be put in place by hand, see {node.id}'s /var/lib/xcat-ha",
         )
     return site
 

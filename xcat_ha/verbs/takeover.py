@@ -42,8 +42,8 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
     refuse_conflict_unless_down(state, old)
     there, here = state.nodes[old.id], state.nodes[new.id]
     _require_able(state, old, new, confirmed=confirmed and not for_later)
-    site = offline_site(workshop, new)
     announced = _loss(workshop, here, there, allow_data_loss=allow_data_loss or for_later)
+    site = offline_site(workshop, new)
     term = highest_term(state)
     given = PlanningInput(workshop.pair, workshop.drivers, site, (), new_operation_id("failover", workshop.clock), term)
     plan = plan_takeover(given, old, new, confirmed=confirmed, announced=announced)
@@ -119,13 +119,17 @@ def _loss(workshop: Workshop, here: NodeState, there: NodeState, *, allow_data_l
             f"(generation {replica.generation or 'unnamed'})."
         )
     words += _files_behind(here, workshop.clock.now())
-    if (age_s is None or age_s > limit_s) and not allow_data_loss:
+    if age_s is None or age_s > limit_s:
+        why = f"That is more than max_loss_s = {limit_s} s allows"
+    elif replica.healthy is False:
+        why = f"But that copy is not known to be good: {replica.detail}"
+    else:
+        return words
+    if not allow_data_loss:
         raise RefusedError(
-            f"{words} That is more than max_loss_s = {limit_s} s allows",
-            state="nothing was changed",
-            hint=f"bring {there.node.id} back, or accept the loss with --allow-data-loss",
+            f"{words} {why}", state="nothing was changed", hint=f"bring {there.node.id} back, or accept the loss with --allow-data-loss"
         )
-    return words
+    return words if age_s is None else f"{words} {why}."
 
 
 def _files_behind(here: NodeState, now: float) -> str:

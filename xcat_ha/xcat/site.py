@@ -9,7 +9,8 @@ from attrs import frozen
 from xcat_ha.steps import Command, Completed, reads
 from xcat_ha.xcat.commands import LSDEF, XCATD_PORT
 
-_WANTED = ("master", "nameservers", "domain", "installdir", "tftpdir", "xcatdport", "externaldns", "externaldhcpservers")
+WANTED = ("master", "nameservers", "domain", "installdir", "tftpdir", "xcatdport", "externaldns", "externaldhcpservers")
+"""Keys that count here."""
 
 
 @frozen
@@ -30,12 +31,12 @@ class Site:
 
 def site_question() -> Command:
     """Asks the running xcatd of the node."""
-    return reads(LSDEF, "-t", "site", "-i", ",".join(_WANTED), "-c", timeout_s=120)
+    return reads(LSDEF, "-t", "site", "-i", ",".join(WANTED), "-c", timeout_s=120)
 
 
 def offline_site_question() -> Command:
     """Asks the tables themselves, on a node whose xcatd does not run; about a second (facts: xCAT 2.4). Rows count, not its status."""
-    return reads("env", "XCATBYPASS=1", LSDEF, "-t", "site", "-i", ",".join(_WANTED), "-c", timeout_s=120)
+    return reads("env", "XCATBYPASS=1", LSDEF, "-t", "site", "-i", ",".join(WANTED), "-c", timeout_s=120)
 
 
 def interpret_site(answer: Completed) -> Site:

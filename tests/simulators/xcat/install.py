@@ -110,7 +110,7 @@ def _make_fresh_tables(folder: pathlib.Path, name: str, address: str) -> None:
     own.update_schema()
     site = {**FRESH_SITE, "master": address, "nameservers": address}
     own.write("site", [engine.Change(engine.SET, {"key": k}, {"value": site[k]}) for k in site])
-    own.write("policy", _fresh_policy(name))
+    own.write("policy", fresh_policy(name))
     scripts = {
         "xcatdefaults": {
             "postscripts": "syslog,remoteshell,syncfiles",
@@ -138,7 +138,8 @@ FRESH_SITE_TEXT = (
 FRESH_SITE = dict(pair.split("=", 1) for pair in FRESH_SITE_TEXT.split())
 
 
-def _fresh_policy(name: str) -> list[engine.Change]:
+def fresh_policy(name: str) -> list[engine.Change]:
+    """The policy table of a new management node whose certificate bears this name."""
     rows = {"1": {"name": "root", "rule": "allow"}, "1.2": {"name": name, "rule": "trusted"}}
     numbered = {
         "2": "getbmcconfig",

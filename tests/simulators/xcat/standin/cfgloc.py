@@ -12,7 +12,7 @@ PATH = "/etc/xcat/cfgloc"
 
 @dataclasses.dataclass(frozen=True)
 class Cfgloc:
-    text: str  # the line, without its newline
+    text: str = dataclasses.field(repr=False)  # the line, without its newline; it holds the password
 
     @property
     def engine(self) -> str:
@@ -25,6 +25,10 @@ class Cfgloc:
     @property
     def user(self) -> str:
         return [*self.text.split("|"), ""][1]
+
+    @property
+    def password(self) -> str:
+        return [*self.text.split("|", 2), "", ""][2]
 
     @property
     def directory(self) -> str:

@@ -98,4 +98,11 @@ def open_engine(where: Cfgloc) -> Engine:
         from .sqlite_engine import SqliteEngine
 
         return SqliteEngine(paths.at(where.directory))
+    if where.engine == "Pg":
+        from .postgres_engine import PostgresEngine
+
+        try:
+            return PostgresEngine(where)
+        except ImportError:
+            pass  # as where DBD::Pg is not installed
     return Unavailable(f"install_driver({where.engine}) failed: no such driver here")

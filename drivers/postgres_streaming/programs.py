@@ -1,0 +1,104 @@
+"""The configuration of the driver, and its programs on a node as commands and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from xcat_ha.errors import ConfigError
+from xcat_ha.models import Node, Pair
+from xcat_ha.ssh_command import rsh_words
+from xcat_ha.steps import Check, Command, Probe, SaysVerdict, changes, reads
+
+NODE_SIDE = "xcat_ha_drivers.postgres_streaming.node_side"
+READ_TIMEOUT_S = 90.0
+WORK_TIMEOUT_S = 4 * 3600.0
+"""A base backup of a database that grew for years (audit log, event log), over a slow line."""
+
+_MODES = ("asynchronous", "synchronous")
+_GONE = ("wait", "degrade")
+
+
+def _word(pair: Pair, options: Mapping[str, object], name: str, default: str) -> str:
+    value = options.get(name, default)
+    if not isinstance(value, str):
+        raise ConfigError(f"option {name!r} must be a string, not {value!r}", where=pair.source, hint=f'for example {name} = "…"')
+    return value
+
+
+def when_standby_gone(pair: Pair, options: Mapping[str, object]) -> str:
+    """``wait`` or ``degrade``; empty for an asynchronous standby.
+
+    Raises:
+        ConfigError: the mode is not known, or nobody decided between waiting and losing.
+    """
+    mode, gone = _word(pair, options, "mode", _MODES[0]), _word(pair, options, "when_standby_gone", "")
+    if mode not in _MODES:
+        raise ConfigError(f"option 'mode' is {mode!r}", where=pair.source, hint=f"use one of: {', '.join(_MODES)}")
+    if mode == "asynchronous":
+        if gone:
+            hint = 'take when_standby_gone out, or set mode = "synchronous"'
+            raise ConfigError("option 'when_standby_gone' means nothing without a synchronous standby", where=pair.source, hint=hint)
+        return ""
+    if gone not in _GONE:
+        said = f"is {gone!r}" if gone else "is missing, and there is no default for it"
+        hint = '"wait": xCAT stands still while the standby is gone; "degrade": it goes on, and may lose what it writes then'
+        raise ConfigError(f"mode is synchronous, and option 'when_standby_gone' {said}", where=pair.source, hint=hint)
+    return gone
+
+
+def data_directory(pair: Pair, options: Mapping[str, object]) -> str:
+    """Empty: the only server of a node.
+
+    Raises:
+        ConfigError: it is no absolute path.
+    """
+    path = _word(pair, options, "data_directory", "")
+    if path and not path.startswith("/"):
+        raise ConfigError("option 'data_directory' must be an absolute path", where=pair.source, hint="as SHOW data_directory says")
+    return path
+
+
+@frozen
+class Programs:
+    """The driver's programs for one pair. The attributes are what they are told: see :class:`~._places.Given`."""
+
+    pair: Pair
+    data_directory: str
+    slot_mib: int
+    synchronous: str
+    degrade_after_s: int
+    confirm_s: int
+
+    def program(self, node: Node, verb: str, *words: str) -> tuple[str, ...]:
+        """A program on the node, with all it is told."""
+        other, identity = self.pair.other(node.id), self.pair.identity
+        given = {
+            "node": node.id,
+            "address": node.address,
+            "peer": other.id,
+            "peer-address": other.address,
+            "service": ",".join(str(address.ip) for address in identity.addresses),
+            "service-name": identity.hostname,
+            "xcat-dir": self.pair.xcat_dir,
+            "data-directory": self.data_directory,
+            "slot-mib": str(self.slot_mib),
+            "synchronous": self.synchronous,
+            "degrade-after-s": str(self.degrade_after_s),
+            "confirm-s": str(self.confirm_s),
+            "rsh": rsh_words(other),
+        }
+        return (node.python, "-m", NODE_SIDE, verb, *(f"--{name}={value}" for name, value in given.items()), *words)
+
+    def ask(self, node: Node, verb: str, *words: str, timeout_s: float = READ_TIMEOUT_S) -> Probe:
+        """A program that reads."""
+        return Probe(node.id, reads(*self.program(node, verb, *words), timeout_s=timeout_s))
+
+    def do(self, node: Node, verb: str, *words: str) -> Command:
+        """A program that changes."""
+        return changes(*self.program(node, verb, *words), timeout_s=WORK_TIMEOUT_S)
+
+    def says(self, node: Node, question: str, verb: str, *words: str, hint: str = "", timeout_s: float = READ_TIMEOUT_S) -> Check:
+        """A program that answers a question with a verdict."""
+        return Check(question=question, probes=(self.ask(node, verb, *words, timeout_s=timeout_s),), rule=SaysVerdict(), hint=hint)

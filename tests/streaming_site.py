@@ -1,0 +1,368 @@
+"""A simulated pair with a real PostgreSQL on each node, which a simulated systemd starts and stops, and a network between them to cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from tests.postgres_site import CONFIG, DATABASE, TABLES, UNIT, USER, owner, programs
+from xcat_ha.models import ServiceIdentity
+from xcat_ha.testing import Answer, Call, SimulatedHost, SimulatedSite, Site, example_pair
+from xcat_ha.testing._systemctl import systemctl
+from xcat_ha.testing.machine import Unit
+
+PASSWORDS = {"mna": "Pg0S3cretOfTheCluster", "mnb": "Pg0S3cretOfANewMachine"}
+_HBA = "local all all peer\n"
+_FIXED = "-c fsync=off -c autovacuum=off -c logging_collector=off -c log_checkpoints=off"
+_DROP_IN = f"/etc/systemd/system/{UNIT}.d/xcat-ha.conf"
+
+
+class Relay:
+    """Stands between the nodes: listens at a node's address and passes on to its server, coming from the other node's address."""
+
+    def __init__(self, address: str, port: int, target: str, source: str) -> None:
+        self._place, self._target, self._source = (address, port), (target, port), source
+        self._open: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def up(self) -> None:
+        if self._listener is None:
+            self._listener = socket.create_server(self._place)
+            threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
+
+    def down(self) -> None:
+        with self._lock:
+            doomed, self._open = self._open, []
+            if self._listener is not None:
+                doomed.append(self._listener)
+                self._listener = None
+        for one in doomed:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(self._target, timeout=10, source_address=(self._source, 0))
+            except OSError:
+                near.close()
+                continue
+            far.settimeout(None)
+            with self._lock:
+                if self._listener is not listener:  # cut while it was being connected
+                    near.close()
+                    far.close()
+                    return
+                self._open += [near, far]
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _pass(left: socket.socket, right: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := left.recv(65536):
+                right.sendall(data)
+        for one in (left, right):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+class Cluster:
+    """One server with its data directory."""
+
+    def __init__(self, directory: Path, host: SimulatedHost, address: str, port: int) -> None:
+        self.directory, self.host, self.address, self.port = directory, host, address, port
+        me = owner()
+        self.as_owner: dict[str, Any] = {"user": me.pw_uid, "group": me.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        self.directory.mkdir()
+        os.chown(self.directory, me.pw_uid, me.pw_gid)
+        self.run("initdb", "-D", str(self.data), "-U", me.pw_name, "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "--wal-segsize=1")
+        self.kept = self.directory / "kept-0"
+        shutil.copytree(self.data, self.kept, symlinks=True)
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    def run(self, name: str, *words: str, stdin: str = "", check: bool = True) -> str:
+        done = subprocess.run(
+            [f"{programs()}/{name}", *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            cwd="/",
+            env={"LC_ALL": "C.UTF-8", "PGHOST": str(self.directory), "PGPORT": str(self.port), "PGUSER": owner().pw_name},
+            **self.as_owner,
+        )
+        assert not check or done.returncode == 0, f"{name}: {done.stderr}"
+        return str(done.stdout)
+
+    def configure(self) -> None:
+        host = self.host
+        host.write(f"{CONFIG}/pg_hba.conf", _HBA)
+        host.write(
+            f"{CONFIG}/postgresql.conf",
+            f"data_directory = '{self.data}'\nhba_file = '{host.path(CONFIG)}/pg_hba.conf'\nport = {self.port}\n"
+            f"unix_socket_directories = '{self.directory}'\n#listen_addresses = 'localhost'\n",
+        )
+        host.write(f"{CONFIG}/start.conf", "auto\n")
+        bin_directory = host.path("/usr/lib/postgresql/15/bin")
+        bin_directory.parent.mkdir(parents=True, exist_ok=True)
+        bin_directory.symlink_to(programs())
+        host.machine.units[UNIT] = Unit(UNIT, enabled="enabled")
+
+    def start(self) -> None:
+        if self.runs():
+            return
+        options = f"{_FIXED} -c listen_addresses={self.address} -c config_file={self.host.path(CONFIG)}/postgresql.conf"
+        log = str(self.directory / "log")
+        self.run("pg_ctl", "-D", str(self.data), "-w", "-t", "60", "-s", "-l", log, "-o", options, "start", check=False)
+
+    def stop(self, mode: str) -> None:
+        if self.runs():
+            self.run("pg_ctl", "-D", str(self.data), "-w", "-s", "-m", mode, "stop")
+
+    def runs(self) -> bool:
+        return "server is running" in self.run("pg_ctl", "-D", str(self.data), "status", check=False)
+
+    def sql(self, text: str, database: str = "postgres") -> list[str]:
+        words = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database)
+        return self.run("psql", *words, stdin=text).splitlines()
+
+    def restore(self, kept: Path) -> None:
+        """The data directory as it was; what a driver put beside it goes."""
+        self.stop("immediate")
+        for path in self.directory.iterdir():
+            if path.is_dir() and not path.name.startswith("kept-"):
+                shutil.rmtree(path)
+        subprocess.run(["cp", "-a", str(kept), str(self.data)], check=True)
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", f"{owner().pw_uid}:{owner().pw_gid}", str(self.data)], check=True)
+
+    def digest(self) -> str:
+        """All that a test cares about."""
+        beside = sorted(path.name for path in self.directory.iterdir() if path.is_dir() and not path.name.startswith("kept-"))
+        facts: list[object] = [beside, (self.data / "standby.signal").exists(), self.runs()]
+        if self.runs():
+            facts += self.sql(
+                "SELECT pg_is_in_recovery(); SELECT datname FROM pg_database ORDER BY 1;"
+                " SELECT rolname, rolpassword FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY 1;"
+                " SELECT slot_name FROM pg_replication_slots;"
+            )
+            if DATABASE in self.sql("SELECT datname FROM pg_database"):
+                # Since 2025 each dump begins and ends with a word of its own.
+                lines = self.run("pg_dump", "-d", DATABASE).splitlines()
+                facts.append([line for line in lines if not line.startswith(("\\restrict", "\\unrestrict"))])
+        return repr(facts)
+
+
+class StreamingSite(SimulatedSite):
+    """Each node's server listens at an address of its own (127.0.1.x); the nodes know each other by that of a relay (127.0.0.x)."""
+
+    secrets = (*SimulatedSite.secrets, *PASSWORDS.values())
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="pgs-"))
+        self._directory.chmod(0o755)
+        self.clusters: Mapping[str, Cluster] = {}
+        self._made = 0
+        example = example_pair()
+        first, second = example.nodes
+        nodes = (evolve(first, address="127.0.0.21"), evolve(second, address="127.0.0.22"))
+        identity = ServiceIdentity("mn", (ip_interface("127.0.0.11/8"),))
+        super().__init__(evolve(example, nodes=nodes, identity=identity), self._directory)
+        port = _free_port()
+        places = {"mna": "127.0.1.21", "mnb": "127.0.1.22"}
+        self.clusters = {name: Cluster(self._directory / name, host, places[name], port) for name, host in self.simulated.hosts.items()}
+        self._relays = [Relay(node.address, port, places[node.id], self.pair.other(node.id).address) for node in self.pair.nodes]
+        for host in self.simulated.hosts.values():
+            host.handle("systemctl", self._systemctl)
+            host.handle("openssl", _openssl)
+        self.fresh()
+
+    def _systemctl(self, host: SimulatedHost, call: Call) -> Answer:
+        """As systemd does with the server's unit, conditions included."""
+        cluster = self.clusters[host.node.id]
+        words = [word for word in call.words if not word.startswith("-")]
+        if len(words) < 2 or words[1] not in {UNIT, UNIT.removesuffix(".service")} or words[0] not in {"start", "stop", "restart"}:
+            return Answer(0) if words[:1] == ["daemon-reload"] else systemctl(host, call)
+        if words[0] in {"stop", "restart"}:
+            cluster.stop("fast")
+        if words[0] in {"start", "restart"} and conditions_hold(host):
+            cluster.start()
+        return Answer(0)
+
+    def fresh(self) -> None:
+        super().fresh()
+        for name, cluster in self.clusters.items():
+            self._open_tree(name)
+            cluster.restore(cluster.kept)
+            cluster.configure()
+            write_cfgloc(self, name)
+            cluster.start()
+            assert cluster.runs(), (cluster.directory / "log").read_text()[-2000:]
+        self._join()
+
+    def _open_tree(self, name: str) -> None:
+        for above in (self.host(name).root, self.host(name).root.parent):
+            above.chmod(0o755)  # the server reads its files there
+
+    def _join(self) -> None:
+        for relay in getattr(self, "_relays", ()):
+            relay.up()
+
+    def cut_link(self) -> None:
+        super().cut_link()
+        for relay in self._relays:
+            relay.down()
+
+    def fresh_link(self) -> None:
+        """The network is whole again."""
+        self.simulated.linked = True
+        self._join()
+
+    def power_off(self, node_id: str) -> None:
+        self.clusters[node_id].stop("immediate")
+        super().power_off(node_id)
+
+    def power_on(self, node_id: str) -> None:
+        super().power_on(node_id)
+        if conditions_hold(self.host(node_id)):
+            self.clusters[node_id].start()
+
+    def checkpoint(self) -> Callable[[], None]:
+        files = super().checkpoint()
+        self._made += 1
+        running = {name: cluster.runs() for name, cluster in self.clusters.items()}
+        for name in ("mna", "mnb"):
+            self.clusters[name].stop("fast")
+        saved = {name: cluster.directory / f"kept-{self._made}" for name, cluster in self.clusters.items()}
+        for name, cluster in self.clusters.items():
+            subprocess.run(["cp", "-a", str(cluster.data), str(saved[name])], check=True)
+        self._start(running)
+
+        def restore() -> None:
+            files()
+            for name, cluster in self.clusters.items():
+                self._open_tree(name)
+                cluster.restore(saved[name])
+            self._start(running)
+            self._join()
+
+        return restore
+
+    def _start(self, running: Mapping[str, bool]) -> None:
+        for name, runs in running.items():
+            if runs:
+                self.clusters[name].start()
+        for cluster in self.clusters.values():
+            await_replay(self, cluster)
+
+    def digest(self, node_id: str) -> str:
+        return f"{super().digest(node_id)} {self.clusters[node_id].digest()}"
+
+    def close(self) -> None:
+        for relay in self._relays:
+            relay.down()
+        for cluster in self.clusters.values():
+            cluster.stop("immediate")
+        super().close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def conditions_hold(host: SimulatedHost) -> bool:
+    """Whether systemd would start the server's unit: one of the triggering conditions in the drop-in, if there are any."""
+    drop_in = host.path(_DROP_IN)
+    paths = re.findall(r"^ConditionPathExists=\|(.+)$", drop_in.read_text(), re.MULTILINE) if drop_in.exists() else []
+    return not paths or any(Path(path).exists() for path in paths)
+
+
+def await_replay(site: StreamingSite, primary: Cluster, timeout_s: float = 20.0) -> None:
+    """Wait until a connected standby has replayed what the primary has; not, if there is none."""
+    other = next(cluster for cluster in site.clusters.values() if cluster is not primary)
+    if not primary.runs() or not other.runs() or primary.sql("SELECT pg_is_in_recovery()") == ["t"]:
+        return
+    if other.sql("SELECT pg_is_in_recovery()") == ["f"] or not site.simulated.linked:
+        return
+    deadline = time.monotonic() + timeout_s
+    query = "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn >= pg_current_wal_flush_lsn()"
+    while primary.sql(query) != ["1"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _openssl(host: SimulatedHost, call: Call) -> Answer:
+    del host
+    done = subprocess.run(["/usr/bin/openssl", *call.words], capture_output=True, text=True, check=False, timeout=60)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def _free_port() -> int:
+    for _ in range(50):
+        with contextlib.ExitStack() as stack:
+            trial = stack.enter_context(socket.socket())
+            trial.bind(("127.0.1.21", 0))
+            port: int = trial.getsockname()[1]
+            try:
+                for address in ("127.0.1.22", "127.0.0.21", "127.0.0.22"):
+                    stack.enter_context(socket.socket()).bind((address, port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free on four loopback addresses")
+
+
+class StreamingTables:
+    """xCAT's database in the node's server."""
+
+    def install(self, site: Site, node_id: str) -> None:
+        cluster = cluster_of(site, node_id)
+        cluster.sql(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORDS[node_id]}'; CREATE DATABASE {DATABASE};")
+        cluster.sql(f"GRANT ALL ON SCHEMA public TO {USER}; SET ROLE {USER}; {TABLES}", DATABASE)
+        cluster.sql(f"INSERT INTO site (key, value) VALUES ('master', '{site.pair.identity.primary_address}')", DATABASE)
+        write_cfgloc(site, node_id)
+
+    def write(self, site: Site, node_id: str, name: str) -> None:
+        cluster = cluster_of(site, node_id)
+        cluster.sql(f"INSERT INTO nodelist (node, groups) VALUES ('{name}', 'all')", DATABASE)
+        assert isinstance(site, StreamingSite)
+        await_replay(site, cluster)
+
+    def names(self, site: Site, node_id: str) -> frozenset[str]:
+        cluster = cluster_of(site, node_id)
+        if DATABASE not in cluster.sql("SELECT datname FROM pg_database"):
+            return frozenset()
+        return frozenset(cluster.sql("SELECT node FROM nodelist", DATABASE))
+
+
+def write_cfgloc(site: Site, node_id: str) -> None:
+    path = site.path(node_id, "/etc/xcat/cfgloc")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    port = cluster_of(site, node_id).port
+    path.write_text(f"Pg:dbname={DATABASE};host={site.pair.node(node_id).address};port={port}|{USER}|{PASSWORDS[node_id]}\n")
+
+
+def cluster_of(site: Site, node_id: str) -> Cluster:
+    assert isinstance(site, StreamingSite)
+    return site.clusters[node_id]
