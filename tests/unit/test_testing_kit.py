@@ -79,6 +79,8 @@ CASES: tuple[Case, ...] = (
     case(REPLICATION, "breaks-saved", "divergence_is_saved_and_restorable"),
     case(REPLICATION, "denies-records", "the_record_question_reads_the_data"),
     case(REPLICATION, "sees-odd-names", "the_record_question_reads_the_data"),
+    case(REPLICATION, "schema-of-its-own", "the_schema_is_known_or_said_not_to_be"),
+    case(REPLICATION, "guesses-schema", "the_schema_is_known_or_said_not_to_be"),
     case(REPLICATION, "steps-back", "the_identity_change_needs_no_other_node"),
     # files
     case(FILES, "own-names", "steps_are_named_after_their_set"),

@@ -108,6 +108,15 @@ class ToyReplication(ToyDriver[ReplicaState], ReplicationBackend):
         del node
         return reads("toydb", "has", name)
 
+    def question_for_schema(self, node: Node) -> Command:
+        return reads("toydb", "observe") if not flawed("schema-of-its-own") else reads("echo", json.dumps({node.id: 1}))
+
+    def interpret_schema(self, answer: Completed) -> Mapping[str, frozenset[str]] | None:
+        try:
+            return {"toys": frozenset(json.loads(answer.stdout if answer.ok else "null").keys())}
+        except (ValueError, AttributeError):
+            return {} if flawed("guesses-schema") else None
+
     def _copied(self, source: Node, target: Node, name: str) -> Step:
         probes = tuple(Probe(node.id, reads("sh", "-c", "toydb stamp 2>/dev/null || echo none")) for node in (source, target))
         done = Check("the copy is equal", probes, SamePrinted())
