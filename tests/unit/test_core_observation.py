@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from xcat_ha.lock import Holder, this_process
 from xcat_ha.observation import NodeState, Role, core_questions, observe, observe_node
 from xcat_ha.operations import records
 from xcat_ha.runners import LocalRunner
-from xcat_ha.steps import Completed, Effect, Trouble
+from xcat_ha.steps import Command, Completed, Effect, Trouble
 
 NOW = 1_700_000_000.0
 
@@ -68,6 +69,23 @@ def test_a_node_with_nothing_of_ours_has_neither_lock_nor_journals(machines: Mac
     assert state.role is Role.PRIMARY
     assert machines.node("mnb").role is Role.STANDBY
     assert machines.node("mnb").replica.last_good == 1699999990.0
+
+
+@pytest.mark.parametrize(
+    ("shown", "offset"),
+    [(NOW, 0.0), (NOW + 2.5, 0.0), (NOW + 3.0, 0.0), (NOW + 10.0, 7.0), (NOW - 4.0, -4.0), (NOW + 0.2, 0.0)],
+)
+def test_a_slow_exchange_is_not_a_wrong_clock(shown: float, offset: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node read its clock at some moment of it: only what cannot be explained by that is an offset."""
+
+    class Slow(World):
+        def read_many(self, host: str, commands: Sequence[Command]) -> tuple[Completed, ...]:
+            monkeypatch.setattr("time.monotonic", lambda: 3.0)
+            return tuple(Completed((), 0, f"{shown}\n") for _ in commands)
+
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    state = observe_node(MNA, toy_drivers(toy_pair()), Slow(), NOW)
+    assert state.clock_offset_s == pytest.approx(offset)
 
 
 def test_asking_changes_nothing(machines: Machines) -> None:
