@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from xcat_ha.planning.handover import plan_handover
 from xcat_ha.planning.images import closing_list, images_on, sentences_about_clients, sentences_about_images
 from xcat_ha.planning.sync import plan_sync
 from xcat_ha.planning.takeover import plan_takeover
-from xcat_ha.steps import Verdict
+from xcat_ha.steps import Completed, Verdict
 from xcat_ha.term import StoredTerm
 
 SETS = (FileSet("install", ("/install",)), FileSet("tftp", ("/tftpboot",)))
@@ -195,11 +196,17 @@ def test_an_unplanned_change_touches_only_the_new_node() -> None:
     assert steps[-1] == "mnb:set-cn7"
 
 
-def test_nothing_is_told_to_nodes_when_it_is_not_known_who_waits() -> None:
-    unknown = ImageStates(known=False, missing={})
+def test_an_operation_that_cannot_tell_who_waits_stops_and_tells_nobody() -> None:
+    unknown = ImageStates(known=False, missing={}, detail="its database does not answer; rm -rf /")
     for seen in (None, unknown):
         state = PairState({"mna": primary(), "mnb": evolve(standby(), images=seen)}, 0.0)
-        assert transcript(plan_handover(GIVEN, MNA, MNB).preview(state))[-1] == "images"
+        (step,) = plan_handover(GIVEN, MNA, MNB).preview(state).phases[-1].steps
+        assert step.commands == ()
+        (probe,) = step.done_when.probes
+        said = subprocess.run([str(word) for word in probe.command.argv], capture_output=True, text=True, check=True).stdout
+        judged = step.done_when.judge([Completed((), 0, said)])
+        assert judged.verdict is Verdict.UNKNOWN
+        assert judged.detail == (seen.detail if seen is not None else "it was not asked yet")
 
 
 def test_a_sync_of_the_image_files_brings_a_note_with_it() -> None:

@@ -15,7 +15,7 @@ from xcat_ha.interfaces import ImageFile, ImageState, ImageStates, Service
 from xcat_ha.models import FileSet, Node
 from xcat_ha.observation import PairState
 from xcat_ha.planning.operation import PhasePlanner, PlanningInput
-from xcat_ha.steps import Phase, Steps, Verdict, side_by_side
+from xcat_ha.steps import Check, Phase, Probe, SaysVerdict, Step, Steps, Verdict, reads, side_by_side
 
 _NAMED = 20
 """Names shown in a sentence; ``xcat-ha images`` shows all."""
@@ -230,11 +230,30 @@ def _images(given: PlanningInput, new: Node, state: PairState) -> Phase:
     if node_state.services.services.get(Service.HTTP):
         http = given.drivers.services.steps_to_start(new, (Service.HTTP,), node_state.services)
     found = node_state.images
-    serve = driver.steps_to_serve([one.image for one in found.images], new) if driver is not None and found is not None else ()
+    serve: Steps = (_step_to_know(new, found),)
+    if driver is not None and found is not None and found.known:
+        serve = driver.steps_to_serve([one.image for one in found.images], new)
     return Phase(
         name="images",
         why=f"{new.id} installs and boots nodes; nodeset is run only for nodes that wait to be installed.",
         stages=(side_by_side(http), side_by_side(serve)),
+    )
+
+
+def _step_to_know(new: Node, found: ImageStates | None) -> Step:
+    """Stops an operation that cannot tell which nodes wait; ``resume`` asks anew."""
+    why = found.detail if found is not None and found.detail else "it was not asked yet"
+    return Step(
+        name="know-who-waits",
+        why="Nothing is run for nodes unless the database says which of them wait to be installed.",
+        host=new.id,
+        done_when=Check(
+            question=f"{new.id} can tell which nodes wait to be installed",
+            probes=(Probe(new.id, reads("sh", "-c", 'printf "UNKNOWN: %s\n" "$1"', "sh", why)),),
+            rule=SaysVerdict(),
+            hint=f"all else of the role is on {new.id}: see what xcat-ha images says, then xcat-ha resume",
+        ),
+        commands=(),
     )
 
 
