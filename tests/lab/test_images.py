@@ -164,4 +164,4 @@ def test_the_way_back_is_the_same(mna: Node, mnb: Node) -> None:
     assert told(mnb) == ["exportfs -ua with the service address"]
     assert told(mna)[0] == "exportfs -ra with the service address"
     assert "/install" in mna.run(("cat", "/var/lib/nfs/etab")).stdout
-    assert xcat_ha(mna, "status", check=False).returncode == DONE, status_of(mna)
+    assert "primary is mna" in status_of(mna)

@@ -158,6 +158,7 @@ CASES: tuple[Case, ...] = (
     case(IMAGES, "serves-first-only", "images_are_served_afterwards"),
     case(IMAGES, "serves-all", "only_the_images_named_are_touched"),
     case(IMAGES, "always-a-step", "no_images_need_no_steps"),
+    case(IMAGES, "withdraws-elsewhere", "steps_that_a_driver_may_leave_out_are_plain_data_too"),
 )
 
 

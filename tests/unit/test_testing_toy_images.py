@@ -55,6 +55,11 @@ class ToyImages(ToyDriver[ImageStates], OsImageProvisioner):
             steps.append(Step("serve-nothing", "There has to be some step.", node.id, check("true is true", node.id, "true"), ()))
         return spoil(tuple(steps), self.pair) if steps else ()
 
+    def steps_to_withdraw(self, node: Node) -> Steps:
+        host = self.pair.other(node.id).id if flawed("withdraws-elsewhere") else node.id
+        done = check("it exports nothing", host, "toyimages", "served", "exports")
+        return (Step("withdraw-exports", "Nobody is served any more.", host, done, (changes("toyimages", "withdraw"),)),)
+
 
 class TestToyImages(ToyContract, ImagesContract):
     toy = ToyImages
