@@ -17,6 +17,7 @@ from tests.lab.databases import DATABASES, DEFAULT, Database
 from tests.lab.lab import down
 from tests.lab.losses import announced, await_guard, holds_address
 from tests.lab.observers import AddressRecorder, SecretSampler, ServiceWatcher, compare_trees, process_probe
+from tests.lab.process import wait_until
 from tests.lab.product import (
     PAIR_TOML,
     SERVICE_ADDRESS,
@@ -216,6 +217,10 @@ def tell(lab: Lab, database: Database = DATABASES[DEFAULT], mode: str = MODES[0]
         recorder.attach("mna")
         demo.hand_over("failback", "mnb", "mna")
         recorder.stop()
+        no_lock = ("test", "!", "-e", "/run/xcat-ha/lock.json")  # a scheduled sync may be running just now
+        wait_until(
+            lambda: demo.mna.run(no_lock, check=False).returncode == 0, timeout_s=300, what="the scheduled sync to end", interval_s=1
+        )
         demo.verb("sync", "--yes")
         demo.compare_files()
         with ServiceWatcher(lab, holds_address, interval_s=0.02) as holders:
