@@ -77,6 +77,12 @@ hostname = "mn"
 addresses = ["192.0.2.11/24"]
 """
 PRIMARY = "address source jobs running-xcatd running-dhcp running-dns running-console running-tftp"
+NO_HOST = {"path": "/etc/xcat/cfgloc", "host": ""}
+NOTHING_STALE = {
+    "domain": "example.org", "rows": [], "policy": [], "management_nodes": [], "generated": [], "table_troubles": {}, "file_troubles": {},
+    "certificate": {"path": "/etc/xcat/cert/server-cert.pem", "cn": "mn", "alternatives": []}, "cfgloc": NO_HOST,
+}  # fmt: skip
+"""What the program that looks for stale pointers says of a node that has none."""
 SECTIONS = ("database", "files", "network", "services", "schedule", "images")
 
 
@@ -113,12 +119,14 @@ class CliSite:
         for mark in ("", "mnb-"):
             term = base / f"{mark}lib/term.json"
             store = f"""printf '{{"counter": %s, "holder": "%s", "yielded_by": "%s"}}\\n' "$4" "$5" "$7" > {term}"""
-            cases = f'*importlib.metadata*) echo 0.1.0;; *"xcat_ha.term raise"*) {store};; *) echo HOLDS;;'
+            stale = f'*"stale_scan look"*) cat {base}/nothing-stale;; *"stale_scan cfgloc"*) echo \'{json.dumps(NO_HOST)}\';;'
+            cases = f'*importlib.metadata*) echo 0.1.0;; *"xcat_ha.term raise"*) {store};; {stale} *) echo HOLDS;;'
             self.program(f"{mark}bin/python3", f'case "$*" in {cases} esac')
             term.parent.mkdir(exist_ok=True)
             term.write_text('{"counter": 1, "holder": "mna", "yielded_by": ""}')
             word = {"state": "active", "why": "it looks", "hint": "", "checked": time.time()}
             (base / f"{mark}run/guard.json").write_text(json.dumps(word))
+        (base / "nothing-stale").write_text(json.dumps(NOTHING_STALE))
         self.program("xcat/lsdef", "echo clustersite: master=192.0.2.11; echo clustersite: domain=example.org")
         for name in ("mkdef", "rmdef", "makedns", "makedhcp", "makeconservercf"):
             self.program(f"xcat/{name}", "exit 0")
