@@ -147,6 +147,11 @@ class Guard:
         if decision.turn is Turn.TAKE:
             prepare_activation(self._workshop, self._node, confirmed_down=False, why=decision.why).run()
             return Decision(Turn.SERVE, f"took the role up: {decision.why}")
+        if decision.superseded and not self._busy(self._look()):  # an operation that has begun meanwhile knows what it does
+            # It is passive in any case; that it could not be seen to is no reason to say something else.
+            with contextlib.suppress(XcatHaError):
+                steps = self._workshop.drivers.replication.steps_when_superseded(self._node)
+                execute_steps(steps, self._workshop.runner, clock=self._workshop.clock)
         if decision.turn is Turn.SERVE:
             steps = self._workshop.drivers.replication.steps_while_serving(self._node)
             execute_steps(steps, self._workshop.runner, clock=self._workshop.clock)

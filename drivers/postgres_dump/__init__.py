@@ -22,10 +22,10 @@
   ==================  =============================================  ======================================================
   marker              closed                                         open
   ==================  =============================================  ======================================================
-  none                SOURCE: a hand-over or rejoin has begun        SOURCE (NONE without a database)
+  none                SOURCE: handed over, rejoined, or superseded   SOURCE (NONE without a database)
   ``copy``            COPY                                           SOURCE: somebody opened it
   ``handed-over``     COPY: equal to what the peer took over         SOURCE: somebody opened it
-  ``promoted``        SOURCE: a hand-over or rejoin has begun        SOURCE
+  ``promoted``        SOURCE: as above                               SOURCE
   ==================  =============================================  ======================================================
 
   A complete generation that is newer than the copy in place (a run died between proving it and the exchange) makes the COPY not healthy:

@@ -55,5 +55,5 @@ def _own_detail(answer: Mapping[str, Any], kind: str) -> str:
     text = f"database {answer['database']}, {int(answer['size_bytes']) >> 20} MiB, PostgreSQL {int(answer['version']) // 10000}"
     if kind == "touched":
         return f"{text}; it was a copy of {answer['marker']['peer']} and has been opened here"
-    closed = ", closed: a hand-over or a rejoin has begun" if answer["is_closed"] else ""
+    closed = ", closed: nobody can write to it until it is promoted" if answer["is_closed"] else ""
     return f"{text}{', xcatd runs' if answer['xcatd'] else ''}{closed}"

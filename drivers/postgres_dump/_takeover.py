@@ -54,13 +54,22 @@ def close(here: Here, *, wait_s: float) -> None:
     Raises:
         PostgresError: somebody is still connected after ``wait_s`` seconds.
     """
+    shut(here)
+    await_unused(here, wait_s)
+
+
+def shut(here: Here) -> None:
+    """Nobody but the server's owner gets in any more; whoever is in stays in.
+
+    Raises:
+        PostgresError: xcatd runs, or there is no database.
+    """
     refuse_if_xcatd_runs()
     found = here.in_place()
     if not found.facts:
         raise PostgresError(f"there is no database {here.database} here", hint="xcat-ha status")
     if not found.is_closed:
         here.server.ask(_CLOSE, variables={"name": here.database})
-    await_unused(here, wait_s)
 
 
 def note_handed_over(here: Here, peer: str) -> None:

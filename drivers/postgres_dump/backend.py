@@ -305,6 +305,19 @@ class PostgresDump(ReplicationBackend):
         del forced
         return (self._promotion(node),)
 
+    def steps_when_superseded(self, node: Node) -> Steps:
+        """The database is closed: what would be written to it now would be lost."""
+        return (
+            Step(
+                name="close-database",
+                why=f"The role has moved: what is written to the database on {node.id} now is seen by nobody.",
+                host=node.id,
+                only_if=(xcatd_is_stopped(node),),
+                done_when=self._says(node, f"the database on {node.id} is closed", "is-closed"),
+                commands=(self._do(node, "shut"),),
+            ),
+        )
+
     def _promotion(self, node: Node) -> Step:
         return Step(
             name="promote-database",

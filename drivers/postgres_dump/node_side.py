@@ -220,6 +220,14 @@ def _restart(given: Given) -> str:
     return "restarted"
 
 
+def _shut(given: Given) -> str:
+    from xcat_ha_drivers.postgres_dump._takeover import shut
+
+    with locked(base() / "lock", LOCK_WAIT_S):
+        shut(given.here)
+    return "closed"
+
+
 # -- questions
 
 
@@ -237,6 +245,11 @@ def _is_promoted(given: Given) -> str:
     from xcat_ha_drivers.postgres_dump._takeover import why_not_promoted
 
     return why_not_promoted(given.here)
+
+
+def _is_closed(given: Given) -> str:
+    found = given.here.in_place()
+    return "" if found.is_closed or not found.facts else "the database is open"
 
 
 def _is_handed_over(given: Given) -> str:
@@ -300,6 +313,7 @@ QUESTIONS: Mapping[str, Callable[[Given], str]] = {
     "snapshot-is-current": _snapshot_is_current,
     "is-promoted": _is_promoted,
     "is-handed-over": _is_handed_over,
+    "is-closed": _is_closed,
     "is-saved": _is_saved,
     "access-is-right": _access_is_right,
     "is-kept-running": _is_kept_running,
@@ -324,6 +338,7 @@ VERBS: Mapping[str, Callable[[Given], str]] = {
     "keep-running": _keep_running,
     "point-cfgloc": _point_cfgloc,
     "restart": _restart,
+    "shut": _shut,
 }
 """The first five read, the others change; they return what is printed."""
 

@@ -272,6 +272,9 @@ def test_a_standby_whose_server_is_down_takes_over_only_when_the_loss_is_allowed
     assert has(mnb, "the-last-copied")
     mna.boot()
     await_guard(mna, "passive", "above ours")
+    # Nobody writes to what will be replaced, from the guard's first look on.
+    closed = "SELECT datconnlimit FROM pg_database WHERE datname = 'xcatdb'"
+    wait_until(lambda: rows(mna, closed) == ["0"], timeout_s=60, what="the old primary's database to be closed")
     assert xcat_ha(mnb, "rejoin", "--yes", check=False).returncode == DONE
     assert xcat_ha(mnb, "failback", "--yes", check=False).returncode == DONE
     del site

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres_site import DATABASE, PASSWORDS, USER, PostgresSite, PostgresTables
+from tests.postgres_site import DATABASE, PASSWORDS, USER, PostgresSite, PostgresTables, psycopg2
 from xcat_ha.errors import ConfigError, XcatHaError
 from xcat_ha.interfaces import ReplicaRole
 from xcat_ha.testing import example_pair
@@ -184,6 +184,23 @@ def test_table_files_of_sqlite_beside_cfgloc_confuse_nobody(site: PostgresSite) 
     roles = [driver.observe(node, site.runner).role for node in site.pair.nodes]
     assert roles == [ReplicaRole.SOURCE, ReplicaRole.COPY]
     assert site.runner.run("mnb", driver.question_for_record(site.second, "node1")).stdout.strip() == "present"
+
+
+def test_an_old_primarys_database_takes_no_writes_any_more_and_keeps_every_row(site: PostgresSite) -> None:
+    driver = driver_of(site)
+    site.execute(driver.steps_to_promote(site.second, forced=True))
+    define(site, "unseen")
+    site.execute(driver.steps_when_superseded(site.first))
+    with pytest.raises(psycopg2.Error, match="too many connections"):
+        define(site, "lost")
+    state = driver.observe(site.first, site.runner)
+    assert (state.role, state.healthy) == (ReplicaRole.SOURCE, True)
+    site.runner.forget()
+    site.execute(driver.steps_when_superseded(site.first))
+    assert not site.runner.changes
+    assert site.clusters["mna"].sql("SELECT node FROM nodelist ORDER BY 1", DATABASE) == ["node1", "unseen"]
+    site.execute(driver.steps_to_promote(site.first, forced=True))
+    define(site, "again")
 
 
 def test_a_database_restored_by_hand_is_the_nodes_own_whatever_copies_lie_around(site: PostgresSite) -> None:

@@ -9,7 +9,7 @@ from tests.unit.test_core_status import primary, services, silent, standby
 from tests.unit.test_core_toys import MNA, MNB
 from xcat_ha.interfaces import ReplicaRole, ReplicaState, Service
 from xcat_ha.observation import NodeState, PairState
-from xcat_ha.planning.turns import Turn, while_idle, while_serving
+from xcat_ha.planning.turns import Turn, contradiction, while_idle, while_serving
 from xcat_ha.term import NO_TERM, StoredTerm
 
 A1, A3, B2, B2Y, B3 = StoredTerm(1, "mna"), StoredTerm(3, "mna"), StoredTerm(2, "mnb"), StoredTerm(2, "mnb", "mna"), StoredTerm(3, "mnb")
@@ -31,6 +31,15 @@ SERVING: list[tuple[StoredTerm | None, StoredTerm | None, StoredTerm | None, Tur
     (None, B2, None, Turn.STEP_DOWN),
     (None, None, None, Turn.SERVE),
 ]
+
+
+def test_only_a_higher_term_makes_what_a_node_has_history() -> None:
+    def superseded(peer: StoredTerm | None) -> bool:
+        found = contradiction("mna", A2, {"mnb": peer, "the witness": None})
+        return found is not None and found.superseded
+
+    assert superseded(B3)
+    assert not any(superseded(term) for term in (None, NO_TERM, A1, A2, B2))
 
 
 @pytest.mark.parametrize(("own", "peer", "witness", "turn"), SERVING)

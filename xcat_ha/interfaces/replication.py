@@ -115,6 +115,15 @@ class ReplicationBackend(Driver[ReplicaState]):
         del node
         return ()
 
+    def steps_when_superseded(self, node: Node) -> Steps:
+        """What the guard of ``node``, which had the role until the other node took it in a higher term, sees to at each of its looks: that
+        nobody writes to a database that will be replaced. Nothing by default.
+
+        They take no lock of the pair's, keep every row, and are undone by ``steps_to_promote``.
+        """
+        del node
+        return ()
+
     @abstractmethod
     def steps_to_save_divergence(self, node: Node) -> Steps:
         """Save ``node``'s own database as a restorable, verified copy before it is discarded."""

@@ -27,11 +27,15 @@ class Turn(StrEnum):
 
 @frozen
 class Decision:
-    """What to do, why, and what the administrator can do; ``hint`` is empty if there is nothing to do for him."""
+    """What to do, why, and what the administrator can do; ``hint`` is empty if there is nothing to do for him.
+
+    ``superseded``: somebody answered with a higher term, so what this node has is history, whatever comes.
+    """
 
     turn: Turn
     why: str
     hint: str = ""
+    superseded: bool = False
 
 
 def while_serving(me: str, own: StoredTerm | None, others: dict[str, StoredTerm | None]) -> Decision:
@@ -95,7 +99,7 @@ def contradiction(me: str, own: StoredTerm, others: dict[str, StoredTerm | None]
     for name, term in others.items():
         if term is not None and term.counter > own.counter:
             why = f"{name} has term {term.counter} of {term.holder}, above ours ({own.counter})"
-            return Decision(Turn.PASSIVE, why, f"xcat-ha rejoin makes {me} the standby of {term.holder}")
+            return Decision(Turn.PASSIVE, why, f"xcat-ha rejoin makes {me} the standby of {term.holder}", superseded=True)
         if term is not None and term.counter == own.counter and term.holder != me:
             hint = "decide who is right: switch the wrong one off, then xcat-ha failover --confirm-down it on the right one"
             return Decision(Turn.PASSIVE, f"{name} has the same term {term.counter}, but of {term.holder}: a conflict", hint)
