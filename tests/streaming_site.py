@@ -95,9 +95,16 @@ class Cluster:
         self.as_owner: dict[str, Any] = {"user": me.pw_uid, "group": me.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
         self.directory.mkdir()
         os.chown(self.directory, me.pw_uid, me.pw_gid)
-        self.run("initdb", "-D", str(self.data), "-U", me.pw_name, "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "--wal-segsize=1")
+        self.make()
         self.kept = self.directory / "kept-0"
         shutil.copytree(self.data, self.kept, symlinks=True)
+
+    def make(self) -> None:
+        """A cluster like no other, instead of the one that is there."""
+        self.stop("immediate")
+        shutil.rmtree(self.data, ignore_errors=True)
+        words = ("-U", owner().pw_name, "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "--wal-segsize=1")
+        self.run("initdb", "-D", str(self.data), *words)
 
     @property
     def data(self) -> Path:

@@ -97,7 +97,6 @@ def _finish(cluster: Cluster, way: str) -> None:
     cluster.server.ask(_DROP_SLOTS)
     if way not in {"", "turn"}:
         forget_note("handed-over")  # else it says up to where the new primary has everything
-    write_note("standby", required=False, degraded_since=None)
     _base.forget_previous(cluster)
 
 
@@ -110,6 +109,7 @@ def why_not_tidy(cluster: Cluster) -> str:
 
 def _go(given: Given, cluster: Cluster) -> None:
     """Start as what the data directory is now, a standby, and wait until it streams."""
+    write_note("standby", required=False, degraded_since=None)  # a standby requires none of its own
     put_files(given, cluster)  # where configuration and data are one directory, the backup brought the source's
     forget_note("promoted")
     clear_mark(OWN_MARK)

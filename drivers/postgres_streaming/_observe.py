@@ -81,6 +81,7 @@ def _of_source(given: Given, cluster: Cluster) -> dict[str, Any]:
     return {
         "system": source.system,
         "in_recovery": source.in_recovery,
+        "flushed": source.flushed,
         "slot": None if slot is None else slot.status,
         "keeps_from": None if slot is None else slot.start,
         "segment_bytes": source.segment_bytes,

@@ -166,6 +166,7 @@ def _trouble_of_copy(facts: Mapping[str, Any]) -> str:
             source.get("slot") == "lost",
             f"SLOT LOST: more was written on {peer} than its replication slot keeps; the copy must be made anew",
         ),
+        (_is_ahead(facts), f"AHEAD of {peer}: this copy has what {peer} lacks; {peer}'s database was set back, or went on without it"),
         (
             _log_is_gone(facts),
             f"LOG GONE: {peer} no longer has the write-ahead log this copy needs next; the copy must be made anew",
@@ -181,7 +182,14 @@ def _is_fatal(facts: Mapping[str, Any]) -> bool:
     if "trouble" in source:
         return bool(source["trouble"] == "refused")
     other = bool(source.get("system")) and source["system"] != facts["system"]
-    return other or bool(source.get("in_recovery")) or ("slot" in source and source["slot"] in {None, "lost"}) or _log_is_gone(facts)
+    slot = "slot" in source and source["slot"] in {None, "lost"}
+    return other or bool(source.get("in_recovery")) or slot or _is_ahead(facts) or _log_is_gone(facts)
+
+
+def _is_ahead(facts: Mapping[str, Any]) -> bool:
+    """Whether it has replayed more than its source ever wrote. (What was received may be padded to the end of a file.)"""
+    flushed = (facts.get("source") or {}).get("flushed")
+    return flushed is not None and int(facts["replayed"] or 0) > int(flushed)
 
 
 def _log_is_gone(facts: Mapping[str, Any]) -> bool:

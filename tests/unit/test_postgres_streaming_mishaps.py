@@ -206,7 +206,7 @@ def test_a_standby_that_was_merely_away_goes_on_where_it_was(site: StreamingSite
 def test_a_standby_of_another_cluster_is_named_and_refused(site: StreamingSite) -> None:
     """Somebody made the primary's cluster anew, with everything of the same name."""
     mna = site.clusters["mna"]
-    mna.restore(mna.kept)
+    mna.make()
     mna.start()
     StreamingTables().install(site, "mna")
     site.execute(driver_of(site).steps_to_sync(site.first, site.second)[:1])
@@ -215,6 +215,19 @@ def test_a_standby_of_another_cluster_is_named_and_refused(site: StreamingSite) 
     assert "ANOTHER CLUSTER" in state.detail
     with pytest.raises(XcatHaError, match="another database cluster"):
         sync(site)
+    assert names(site, "mnb") == {"node1"}
+
+
+def test_a_primary_that_was_set_back_is_named(site: StreamingSite) -> None:
+    """Somebody restored its data directory as it was before it was a pair."""
+    mna = site.clusters["mna"]
+    mna.restore(mna.kept)
+    mna.start()
+    StreamingTables().install(site, "mna")
+    site.execute(driver_of(site).steps_to_sync(site.first, site.second)[:1])
+    state = seen(site, site.second)
+    assert (state.role, state.healthy) == (ReplicaRole.COPY, False)
+    assert "AHEAD of mna" in state.detail
     assert names(site, "mnb") == {"node1"}
 
 

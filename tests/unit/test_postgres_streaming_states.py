@@ -127,9 +127,10 @@ def test_a_proof_of_another_cluster_counts_nothing() -> None:
         (unfed(slot=None), "replication slot that mna kept for it is gone"),
         (unfed(slot="lost"), "SLOT LOST"),
         (unfed(keeps_from=64 * MIB), "LOG GONE"),
+        (unfed(flushed=999), "AHEAD of mna"),
         (standby(paused=True), "replay is paused"),
     ],
-    ids=["password", "hba", "other-cluster", "no-primary", "no-slot", "slot-lost", "log-gone", "paused"],
+    ids=["password", "hba", "other-cluster", "no-primary", "no-slot", "slot-lost", "log-gone", "ahead", "paused"],
 )
 def test_what_does_not_mend_itself_makes_a_copy_unhealthy_and_is_named(facts: dict[str, Any], words: str) -> None:
     state = state_of(facts)
