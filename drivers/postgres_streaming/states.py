@@ -187,7 +187,7 @@ def _is_fatal(facts: Mapping[str, Any]) -> bool:
 
 
 def _is_ahead(facts: Mapping[str, Any]) -> bool:
-    """Whether it has replayed more than its source ever wrote. (What was received may be padded to the end of a file.)"""
+    """Whether it has replayed more than its source ever wrote; what was received may be padded to the end of a file."""
     flushed = (facts.get("source") or {}).get("flushed")
     return flushed is not None and int(facts["replayed"] or 0) > int(flushed)
 
