@@ -24,7 +24,7 @@ from xcat_ha_drivers.postgres_streaming._source import connection, connection_st
 
 BLOCK = "postgres-streaming"
 _CERTIFICATE_DAYS = "7300"
-_NAMES = """SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(setting, pending_restart)), '{}') FROM pg_settings
+_NAMES = """SELECT coalesce(jsonb_object_agg(name, jsonb_build_array(setting, pending_restart, source)), '{}') FROM pg_settings
 WHERE name IN (SELECT jsonb_array_elements_text(:'names'::jsonb));"""
 _VERIFIERS = "SELECT to_jsonb(rolpassword LIKE 'md5%') FROM pg_authid WHERE rolname = :'user' AND rolpassword IS NOT NULL;"
 _LIMITS = (
@@ -124,8 +124,10 @@ def not_in_force(given: Given, cluster: Cluster) -> list[str]:
     (found,) = cluster.server.ask(_NAMES, variables={"names": json.dumps(list(wanted))})
     late = []
     for name, value in wanted.items():
-        setting, pending = found.get(name, (None, False))
-        if pending or (name != "listen_addresses" and setting != _shown(name, value)):
+        setting, pending, origin = found.get(name, (None, False, ""))
+        # What the command line says no restart will change, and yet each reload notes that one is due.
+        due = pending and origin != "command line"
+        if due or (name != "listen_addresses" and setting != _shown(name, value)):
             late.append(name)
     return late
 
