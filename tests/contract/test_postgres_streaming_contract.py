@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 class TestPostgresStreaming(ReplicationContract):
     def make_driver(self, pair: Pair) -> PostgresStreaming:
-        return PostgresStreaming(pair, {})
+        return PostgresStreaming(pair, {"confirm_s": 3600})  # a slow machine must not make a proof old
 
     def make_site(self) -> Site:
         return StreamingSite()
