@@ -202,7 +202,7 @@ def test_a_living_lock_makes_its_operation_a_running_one(machines: Machines) -> 
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([None, 0, 1, 127, 255]), st.text(max_size=40), st.text(max_size=20)), min_size=11, max_size=11))
+@given(st.lists(st.tuples(st.sampled_from([None, 0, 1, 127, 255]), st.text(max_size=40), st.text(max_size=20)), min_size=13, max_size=13))
 def test_any_answers_give_an_observation(answers: list[tuple[int | None, str, str]]) -> None:
     class Babble(World):
         def read_many(self, host: str, commands: object) -> tuple[Completed, ...]:
