@@ -273,6 +273,7 @@ def test_a_user_who_is_not_root_is_enough(mna: Node, mnb: Node, witness: Witness
     require_healthy(mnb)
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("paired", "one_holder")
 def test_a_file_on_shared_storage_counts_while_it_is_mounted(storage: Path, mna: Node, mnb: Node) -> None:
     write_config(mna, BY_FILE)
