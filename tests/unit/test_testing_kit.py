@@ -81,6 +81,8 @@ CASES: tuple[Case, ...] = (
     case(REPLICATION, "sees-odd-names", "the_record_question_reads_the_data"),
     case(REPLICATION, "schema-of-its-own", "the_schema_is_known_or_said_not_to_be"),
     case(REPLICATION, "guesses-schema", "the_schema_is_known_or_said_not_to_be"),
+    case(REPLICATION, "stale-question-changes", "stale_pointers_are_asked_for_by_reading_and_silence_is_not_fine"),
+    case(REPLICATION, "silence-is-not-stale", "stale_pointers_are_asked_for_by_reading_and_silence_is_not_fine"),
     case(REPLICATION, "steps-back", "the_identity_change_needs_no_other_node"),
     # files
     case(FILES, "own-names", "steps_are_named_after_their_set"),
@@ -104,6 +106,12 @@ CASES: tuple[Case, ...] = (
     case(IDENTITY, "keeps-own-name", "who_acquires_holds_everything", identity=IdentityMode.SERVICE_ADDRESS),
     case(IDENTITY, "sees-nothing-held", "who_acquires_holds_everything", identity=IdentityMode.SERVICE_ADDRESS),
     case(IDENTITY, "listed-last", "in_mode_replace_the_service_address_is_listed_first", identity=IdentityMode.REPLACE),
+    case(
+        IDENTITY,
+        "wants-to-be-standby",
+        "what_check_asks_of_a_node_holds_on_a_clean_one_whoever_has_the_role",
+        identity=IdentityMode.SERVICE_ADDRESS,
+    ),
     case(IDENTITY, "keeps-address", "who_releases_holds_nothing", identity=IdentityMode.SERVICE_ADDRESS),
     case(IDENTITY, "keeps-address", "the_other_node_can_have_it_next", identity=IdentityMode.SERVICE_ADDRESS),
     case(IDENTITY, "loses-own", "the_own_address_is_never_lost", identity=IdentityMode.SERVICE_ADDRESS),

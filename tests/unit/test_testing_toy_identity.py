@@ -54,6 +54,11 @@ class ToyIdentity(ToyDriver[Holding], NetworkIdentity):
             rule=Matches(pattern, absent=absent),
         )
 
+    def checks(self, node: Node, identity: ServiceIdentity) -> tuple[Check, ...]:
+        if flawed("wants-to-be-standby"):
+            return tuple(self._has(node, str(one.ip), absent=True) for one in identity.addresses)
+        return (self._has(node, node.address),)
+
     def steps_to_acquire(self, node: Node, identity: ServiceIdentity) -> Steps:
         steps = []
         for one in identity.addresses:

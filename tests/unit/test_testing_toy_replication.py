@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from attrs import evolve
 
 from tests.unit.test_testing_toys import SiteProgram, ToyContract, ToyDriver, check, flawed, spoil
-from xcat_ha.interfaces import ReplicaRole, ReplicaState, ReplicationBackend
+from xcat_ha.interfaces import ReplicaRole, ReplicaState, ReplicationBackend, StalePointer
 from xcat_ha.models import Engine, Node, ServiceIdentity
 from xcat_ha.steps import Check, Command, Completed, Matches, Probe, SamePrinted, Step, Steps, changes, reads
 from xcat_ha.testing import Answer, Call, RecordStore, ReplicationContract, SimulatedHost, SimulatedSite, Site
@@ -103,6 +103,14 @@ class ToyReplication(ToyDriver[ReplicaState], ReplicationBackend):
             return ReplicaState(role, healthy=True if role is not ReplicaRole.NONE else None, last_good=last, lag_bytes=lag)
         except (ValueError, KeyError, TypeError, AttributeError):
             return ReplicaState(None, healthy=None)
+
+    def questions_for_stale(self, node: Node, identity: ServiceIdentity) -> tuple[Command, ...]:
+        del node, identity
+        return (changes("toydb", "rules") if flawed("stale-question-changes") else reads("toydb", "rules"),)
+
+    def interpret_stale(self, node: Node, answers: Sequence[Completed]) -> tuple[StalePointer, ...] | None:
+        del node
+        return () if answers[0].ok or flawed("silence-is-not-stale") else None
 
     def question_for_record(self, node: Node, name: str) -> Command:
         del node
