@@ -225,6 +225,7 @@ SERVE_AGAIN = """\
   mna:await-xcatd
   mna:generate-dns mna:start-dns | mna:generate-dhcp mna:generate-dhcp-nodes mna:start-dhcp \
 | mna:generate-console mna:start-console | mna:await-tftp
+  mna:disable-xcatd mna:disable-dhcp mna:disable-dns mna:disable-console mna:disable-tftp
 """
 
 

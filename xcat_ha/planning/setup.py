@@ -17,7 +17,7 @@ from xcat_ha.planning.sync import file_lanes
 from xcat_ha.planning.terms import received, step_to_store
 from xcat_ha.planning.witness import steps_to_inform, steps_to_see
 from xcat_ha.planning.xcat_steps import step_to_begin_tenure, step_to_note_services
-from xcat_ha.steps import Check, ExitStatus, Phase, Prints, Probe, Step, Steps, changes, reads, side_by_side
+from xcat_ha.steps import Check, ExitStatus, Phase, Prints, Probe, Stage, Step, Steps, changes, reads, side_by_side
 
 NODE_ID_FILE = "/etc/xcat-ha/node"
 """Holds the id of the node it is on."""
@@ -124,8 +124,12 @@ def _nothing_at_boot(given: PlanningInput, primary: Node, standby: Node, state: 
 
 def _serve_again(given: PlanningInput, primary: Node, boot_id: str, state: PairState) -> Phase:
     """Without stages, unless the primary has booted since setup began: then what was disabled at boot does not run any more."""
-    booted = bool(boot_id) and state.nodes[primary.id].boot_id != boot_id
-    stages = stages_to_serve(given, primary, state.nodes[primary.id].services) if booted else ()
+    states = state.nodes[primary.id].services
+    stages: tuple[Stage, ...] = ()
+    if boot_id and state.nodes[primary.id].boot_id != boot_id:
+        # xCAT's commands enable the units they set up.
+        disabled = given.drivers.services.steps_to_disable(primary, ROLE_SERVICES, states)
+        stages = (*stages_to_serve(given, primary, states), side_by_side(disabled))
     return Phase(name="serve-again", why=f"If {primary.id} booted in the middle, its services are started again.", stages=stages)
 
 
