@@ -25,7 +25,7 @@ class TestPostgresStreaming(ReplicationContract):
         return StreamingTables()
 
     def deeds(self) -> tuple[Deed[ReplicationBackend], ...]:
-        """After a power loss an own database's server starts when it is its node's turn, not at boot: a save's outcome is not its health."""
+        """After a power loss the server of an own database starts at its node's turn, not at boot: its health is no outcome of a save."""
         return tuple(evolve(deed, outcome=self.saved) if deed.name == "save-divergence" else deed for deed in super().deeds())
 
     def saved(self, site: Site, driver: ReplicationBackend) -> object:
