@@ -37,7 +37,7 @@ unit: $(STAMP)
 	$(BIN)/pytest -q -n auto tests/unit
 
 contract: $(STAMP)
-	$(BIN)/pytest -q -n auto tests/contract
+	$(BIN)/pytest -q -n auto -m "not soak" tests/contract
 
 # The machines of the lab are made with the host's own tools; as root on Debian or Ubuntu the missing ones are installed.
 host-tools:
@@ -52,8 +52,10 @@ LAB_WORKERS ?= 3
 lab: $(STAMP) host-tools
 	$(BIN)/pytest -q -n $(LAB_WORKERS) --dist loadfile --durations 25 -m "lab and not soak" tests/lab
 
-# Long ones: power loss at random moments (XCAT_HA_TRIALS=20 for the full figure), kills at every step boundary, reboots in every operation.
+# Long ones: power loss at random moments (XCAT_HA_TRIALS=20 for the full figure), kills at every step boundary, reboots in every operation,
+# PostgreSQL's contracts and stories.
 soak: $(STAMP) host-tools
+	$(BIN)/pytest -q -n auto -m soak tests/contract
 	$(BIN)/pytest -q -m soak tests/lab
 
 # MODE=replace tells the story in the other identity mode.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.postgres_site import PostgresSite, PostgresTables
 from xcat_ha.interfaces import ReplicationBackend
 from xcat_ha.models import Node, Pair
 from xcat_ha.testing import RecordStore, ReplicationContract, Site
 from xcat_ha_drivers.postgres_dump import PostgresDump
+
+pytestmark = pytest.mark.soak
 
 
 class TestPostgresDump(ReplicationContract):

@@ -11,7 +11,7 @@ from xcat_ha.models import Node, Pair
 from xcat_ha.testing import Deed, RecordStore, ReplicationContract, Site
 from xcat_ha_drivers.postgres_streaming import PostgresStreaming
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 
 class TestPostgresStreaming(ReplicationContract):

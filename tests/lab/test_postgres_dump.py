@@ -34,6 +34,7 @@ def made_of() -> Sequence[Layer]:
     return DATABASE.layers(None)
 
 
+@pytest.mark.soak
 def test_the_whole_story(lab_nodes: Nodes, made_of: Sequence[Layer]) -> None:
     lines = tell(lab_nodes.fresh("single", made_of), DATABASE)
     assert [f"{line.what}: {line.figure}" for line in lines if not line.holds] == []
