@@ -15,6 +15,7 @@ from tests.lab import Completed, Lab, Node
 from tests.lab.deaths import Underway, frozen_sshd, kill_receiving_rsync, kill_remote_command
 from tests.lab.losses import DONE, FAILED, REFUSED, UNKNOWN, await_guard, holds_address, status_of
 from tests.lab.observers import ServiceWatcher, process_probe
+from tests.lab.process import wait_until
 from tests.lab.product import xcat_ha
 
 pytestmark = pytest.mark.lab
@@ -64,6 +65,25 @@ def fill(node: Node, mib: int) -> None:
     node.run(("sh", "-c", f"head -c {mib}M /dev/urandom > /install/filling"), timeout_s=120)
 
 
+def timers_of(node: Node) -> list[str]:
+    found = [path.name for path in (node.root / "run/systemd/system").glob("xcat-ha-sync-*.timer")]
+    assert found, "no sync is scheduled"
+    return found
+
+
+def begin_sync(primary: Node, *sets: str) -> Underway:
+    """A sync that no scheduled one is in the way of; the timers stand still until :func:`synced`."""
+    primary.run(("systemctl", "stop", *timers_of(primary)))
+    wait_until(lambda: not (primary.root / "run/xcat-ha/lock.json").exists(), timeout_s=120, what="a scheduled sync to end")
+    return Underway(primary, "sync", *sets, "--yes")
+
+
+def synced(primary: Node) -> None:
+    """A complete sync; syncs are scheduled again."""
+    told(begin_sync(primary).end(), DONE, words=())
+    primary.run(("systemctl", "start", *timers_of(primary)))
+
+
 def resumed_to(operator: Node, new: Node, old: Node) -> None:
     """``status`` shows the operation as unfinished and what to do, ``resume`` does it, and the role is where it was meant to be."""
     shown = status_of(operator)
@@ -88,16 +108,16 @@ def well(primary: Node, standby: Node) -> None:
 
 def test_the_other_sides_command_dies_in_a_sync(old: Node, new: Node) -> None:
     fill(old, 64)
-    syncing = Underway(old, "sync", "--yes")
+    syncing = begin_sync(old)
     print(kill_receiving_rsync(new))
     told(syncing.end(), FAILED, UNKNOWN, words=("hint:", "install"))
     well(old, new)  # a sync is in nobody's way
     old.run(("/opt/xcat/bin/mkdef", "-t", "node", "-f", "-o", "in-doubt", "groups=interference"), timeout_s=60)
-    syncing = Underway(old, "sync", "database", "--yes")
+    syncing = begin_sync(old, "database")
     syncing.await_step("copy", new.id)
     print(kill_remote_command(new))
     told(syncing.end(), FAILED, UNKNOWN)
-    told(xcat_ha(old, "sync", "--yes", check=False), DONE, words=())
+    synced(old)
     query = "SELECT count(*) FROM nodelist WHERE node = 'in-doubt'"
     assert new.run(("sqlite3", "-readonly", "/etc/xcat/nodelist.sqlite", query)).stdout.strip() == "1"
     well(old, new)
@@ -132,7 +152,7 @@ def test_the_other_sides_command_dies_in_a_hand_over(on_old: bool, phase: str, w
 
 def take_over(old: Node, new: Node) -> None:
     """The primary loses power, the standby takes the role, the old primary is back and passive."""
-    told(xcat_ha(old, "sync", "--yes", check=False), DONE, words=())
+    synced(old)
     old.kill()
     told(xcat_ha(new, "failover", "--confirm-down", old.id, "--yes", check=False), DONE, words=())
     old.boot()
@@ -182,7 +202,7 @@ def test_an_sshd_that_takes_connections_and_never_answers(old: Node, new: Node) 
         assert "silence does not prove" in shown.stdout
         told(in_bounded_time(old, "failover", "--yes"), UNKNOWN, words=("hint:", new.id))
         assert holds_address(old)
-    told(xcat_ha(old, "sync", "--yes", check=False), DONE, words=())
+    synced(old)
     # Whoever takes a connection is not down, whatever he does not say on it.
     with frozen_sshd(old):
         told(in_bounded_time(new, "failover", "--confirm-down", old.id, "--allow-data-loss", "--yes"), REFUSED, words=("hint:", "answers"))
@@ -191,11 +211,11 @@ def test_an_sshd_that_takes_connections_and_never_answers(old: Node, new: Node) 
 
 def test_ssh_hangs_in_a_sync(old: Node, new: Node) -> None:
     fill(old, 64)
-    syncing = Underway(old, "sync", "--yes")
+    syncing = begin_sync(old)
     syncing.await_step("copy", old.id)
     with frozen_sshd(new):
         told(ends_in_bounded_time(syncing), FAILED, UNKNOWN, words=("hint:", new.id))
-    told(xcat_ha(old, "sync", "--yes", check=False), DONE, words=())
+    synced(old)
     well(old, new)
 
 
@@ -333,7 +353,7 @@ def test_a_reboot_in_a_failback(rebooted: str, site: Lab, old: Node, new: Node) 
 @pytest.mark.parametrize("rebooted", ["old", "new"])
 def test_a_reboot_in_a_sync(rebooted: str, old: Node, new: Node) -> None:
     fill(old, 64)
-    syncing = Underway(old, "sync", "--yes")
+    syncing = begin_sync(old)
     syncing.await_step("copy", old.id)
     resets(old if rebooted == "old" else new)
     if rebooted == "new":
@@ -341,7 +361,7 @@ def test_a_reboot_in_a_sync(rebooted: str, old: Node, new: Node) -> None:
     await_guard(old, "active")
     await_ssh(old, new)
     assert "is unfinished" not in status_of(new)
-    told(xcat_ha(new, "sync", "--yes", check=False), DONE, words=())
+    synced(old)
     well(old, new)
 
 
@@ -364,7 +384,7 @@ def test_a_reboot_in_a_rejoin(phase: str, rebooted: str, old: Node, new: Node) -
 @soak
 @pytest.mark.parametrize("phase", ["raise-term", "promote", "acquire", "serve", "settle"])
 def test_the_survivor_reboots_in_an_unplanned_failover(phase: str, old: Node, new: Node) -> None:
-    told(xcat_ha(old, "sync", "--yes", check=False), DONE, words=())
+    synced(old)
     old.kill()
     taking_over = Underway(new, "failover", "--confirm-down", old.id, "--yes")
     taking_over.await_phase(phase)
@@ -394,7 +414,9 @@ def both_at_once(old: Node, new: Node, *verb: str, running: str = "") -> None:
 
 def test_sync_on_both_nodes_at_once(old: Node, new: Node) -> None:
     fill(old, 96)
+    old.run(("systemctl", "stop", *timers_of(old)))
     both_at_once(old, new, "sync", "--yes")
+    synced(old)
     well(old, new)
 
 
