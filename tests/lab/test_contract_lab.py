@@ -20,6 +20,7 @@ from tests.contract import (
 from tests.lab import Lab, Layer
 from tests.lab.lab_site import LabSite
 from xcat_ha.interfaces import Service
+from xcat_ha.models import IdentityMode
 from xcat_ha.testing import Deed
 
 EVERY_DRIVER = {
@@ -86,7 +87,9 @@ class TestRsyncOnTheLab(OnTheLab, test_rsync_contract.TestRsync):
 
 @without()
 class TestLinuxOnTheLab(OnTheLab, test_linux_contract.TestLinuxIdentity):
-    """Real kernels, real ARP, real reboots."""
+    """Real kernels, real ARP, real reboots. Mode replace: ``test_linux_replace.py``, because this site restores only the other one."""
+
+    modes = (IdentityMode.SERVICE_ADDRESS,)
 
 
 @without(deeds=("stop", "start", "disable"))

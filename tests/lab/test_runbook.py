@@ -20,7 +20,7 @@ from tests.lab.product import xcat_ha
 from tests.lab.secrets_of_site import secrets_of, where_written
 from tests.lab.witnesses import Writer
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 RUNBOOK = "/root/runbook.sh"
 
