@@ -15,7 +15,7 @@ MYPY_PATH = $(VENV)/tree
 test: host-tools lint unit contract lab
 
 test-quick: quick-tools lint
-	$(BIN)/pytest -q -n auto -m "not slow" tests/unit
+	$(BIN)/pytest -q -n auto -m "not slow and not soak" tests/unit
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else 0'
@@ -34,7 +34,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest -q -n auto tests/unit
+	$(BIN)/pytest -q -n auto -m "not soak" tests/unit
 
 contract: $(STAMP)
 	$(BIN)/pytest -q -n auto -m "not soak" tests/contract
@@ -55,7 +55,7 @@ lab: $(STAMP) host-tools
 # Long ones: power loss at random moments (XCAT_HA_TRIALS=20 for the full figure), kills at every step boundary, reboots in every operation,
 # PostgreSQL's contracts and stories.
 soak: $(STAMP) host-tools
-	$(BIN)/pytest -q -n auto -m soak tests/contract
+	$(BIN)/pytest -q -n auto -m soak tests/unit tests/contract
 	$(BIN)/pytest -q -m soak tests/lab
 
 # MODE=replace tells the story in the other identity mode.
