@@ -58,10 +58,11 @@ class Holder:
     boot_id: str
     user: str
     since: float
+    scheduled: bool = False
 
 
-def this_process(operation_id: str, operation: str, node: str, user: str, now: float) -> Holder:
-    """The running program as holder. ``node``: id of the pair's node it runs on, empty if it runs elsewhere."""
+def this_process(operation_id: str, operation: str, node: str, user: str, now: float, *, scheduled: bool = False) -> Holder:  # noqa: PLR0913
+    """The running program as holder. ``node``: id of the pair's node it runs on, empty if it runs elsewhere. ``scheduled``: for a timer."""
     stat = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace")
     return Holder(
         id=operation_id,
@@ -73,6 +74,7 @@ def this_process(operation_id: str, operation: str, node: str, user: str, now: f
         boot_id=Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
         user=user,
         since=round(now, 3),
+        scheduled=scheduled,
     )
 
 
@@ -96,13 +98,15 @@ class PairLock:
             runner: reaches the nodes.
             holder: who takes it.
             clock: time.
-            wait_s: seconds to wait for a holder that is a mere ``sync``, which ends soon by itself.
+            wait_s: seconds to wait for a holder that is a mere ``sync``, which ends soon by itself. A sync waits for a scheduled one
+                only: of two by hand one is refused, for it does what the other one does.
             left_out: ids of nodes that cannot be reached and take no part.
             down: ids of nodes that were declared down: a holder that ran on one of them is dead.
         """
         self._nodes = tuple(sorted((node for node in pair.nodes if node.id not in left_out), key=lambda node: node.id))
         self._down = down
         self._runner = runner
+        self._operation = holder.operation
         self._content = json.dumps(asdict(holder))
         self._clock = clock
         self._wait_s = wait_s
@@ -168,10 +172,13 @@ class PairLock:
                 dropped.add(found)
                 self._drop(node, found)
                 continue
-            if other.get("operation") == "sync" and self._clock.monotonic() < deadline:
+            if self._waits_for(other) and self._clock.monotonic() < deadline:
                 self._clock.sleep(0.5)
                 continue
             raise locked_error(node.id, other)
+
+    def _waits_for(self, other: Mapping[str, object]) -> bool:
+        return other.get("operation") == "sync" and (self._operation != "sync" or other.get("scheduled") is True)
 
     def _is_dead(self, other: Mapping[str, object]) -> bool:
         """Whether the holder's process is proven gone. What cannot be asked is not dead."""

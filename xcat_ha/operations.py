@@ -364,6 +364,7 @@ def prepared(  # noqa: PLR0913 - everything an operation can ask for, once
     why_not: Callable[[PairState], str],
     reach: Reach = BOTH,
     after_failure: Callable[[], None] | None = None,
+    scheduled: bool = False,
 ) -> Prepared:
     """The operation with its preview, ready to run under the lock.
 
@@ -375,6 +376,7 @@ def prepared(  # noqa: PLR0913 - everything an operation can ask for, once
         why_not: asked again under the lock: why the operation does not fit what is observed then; empty if it does.
         reach: the nodes it can do without.
         after_failure: run when a phase fails.
+        scheduled: a timer asks for it.
 
     Raises:
         UnfinishedError: an earlier operation is in the way.
@@ -384,7 +386,7 @@ def prepared(  # noqa: PLR0913 - everything an operation can ask for, once
     operation = evolve(operation, summary=(*maintenance_words(state), *operation.summary))
 
     def run() -> Result:
-        with locked(within, operation.name, given.operation_id, reach):
+        with locked(within, operation.name, given.operation_id, reach, scheduled=scheduled):
             now = within.observe()
             refuse_if_unfinished(now, void=reach.down)
             reason = why_not(now)
@@ -414,8 +416,9 @@ def maintenance_words(state: PairState) -> tuple[str, ...]:
     return (f"ATTENTION, {word.words(state.observed_at)}. Go on only if that work does not mind.",)
 
 
-def locked(workshop: Workshop, operation: str, operation_id: str, reach: Reach = BOTH) -> PairLock:
-    """The pair's lock for an operation; a scheduled sync that is just running is waited for."""
-    holder = this_process(operation_id, operation, workshop.local, getpass.getuser(), workshop.clock.now())
-    wait_s = 0.0 if operation == "sync" else _WAIT_FOR_SYNC_S
+def locked(workshop: Workshop, operation: str, operation_id: str, reach: Reach = BOTH, *, scheduled: bool = False) -> PairLock:
+    """The pair's lock for an operation; a sync that is just running is waited for, except by another one of its kind (``scheduled``)."""
+    now = workshop.clock.now()
+    holder = this_process(operation_id, operation, workshop.local, getpass.getuser(), now, scheduled=scheduled)
+    wait_s = 0.0 if scheduled else _WAIT_FOR_SYNC_S
     return PairLock(workshop.pair, workshop.runner, holder, workshop.clock, wait_s=wait_s, left_out=reach.left_out, down=reach.down)

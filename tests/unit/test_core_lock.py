@@ -229,6 +229,15 @@ def test_the_wait_ends_and_only_a_sync_is_waited_for(operation: str, waits: obje
     assert (5 <= sum(clock.slept) <= 6) is waits
 
 
+@pytest.mark.parametrize(("scheduled", "waits"), [(True, True), (False, False)])
+def test_a_sync_by_hand_waits_for_a_scheduled_one_only(scheduled: bool, waits: object, runner: Relocated, tmp_path: Path) -> None:
+    leave(tmp_path, evolve(holder("1-sync", "sync"), scheduled=scheduled), "mna")
+    clock = ToyClock()
+    with pytest.raises(LockedError, match="sync"), lock(runner, holder("2-sync", "sync"), clock=clock, wait_s=5):
+        pass
+    assert (5 <= sum(clock.slept) <= 6) is waits
+
+
 # Contenders
 
 

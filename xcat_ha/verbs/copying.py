@@ -53,7 +53,7 @@ def prepare_sync(workshop: Workshop, sets: Sequence[str] = (), *, scheduled: boo
             refuse_if_paused(now, workshop.clock.now())
         return still_primary(source)(now)
 
-    return prepared(workshop, operation, given, state, why_not=why_not)
+    return prepared(workshop, operation, given, state, why_not=why_not, scheduled=scheduled)
 
 
 def _chosen(sets: Sequence[str], known: tuple[FileSet, ...]) -> tuple[FileSet, ...]:
