@@ -16,7 +16,7 @@ from .process import ProcessId, reap, wait_until
 SUPERVISORS: Final = "supervisors"
 OBSERVER: Final = "observer"
 # Inside a node: systemd does not want strangers in its root.
-_VISITORS: Final = "visitors"
+VISITORS: Final = "visitors"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CgroupTree:
 
     def visitors(self, node: str) -> Path:
         """Where commands go that are brought into a node from outside."""
-        return self.directory(f"{node}/{_VISITORS}")
+        return self.directory(f"{node}/{VISITORS}")
 
     def processes(self, name: str = "") -> list[ProcessId]:
         """Every living process below ``name``."""

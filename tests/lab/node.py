@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from . import power, process
-from .cgroups import SUPERVISORS, CgroupTree
+from .cgroups import SUPERVISORS, VISITORS, CgroupTree
 from .disks import Disk, create_node_disk
 from .errors import LabError
 from .network import Network
@@ -154,8 +155,13 @@ class Node:
     def reboot(self, *, timeout_s: float = POWER_OFF_LIMIT_S) -> None:
         """An orderly reboot, as "systemctl reboot" in the node; returns when it is up again."""
         before = self.init
+
+        def booted() -> bool:
+            self._wake_visitors()
+            return self.init not in (None, before)
+
         self.run(["systemctl", "reboot"], check=False)
-        wait_until(lambda: self.init not in (None, before), timeout_s=timeout_s, what=f"{self.id}: reboot")
+        wait_until(booted, timeout_s=timeout_s, what=f"{self.id}: reboot")
         self.wait_ready()
 
     def reset(self) -> None:
@@ -202,10 +208,20 @@ class Node:
 
     def _wait_off(self, timeout_s: float) -> None:
         def off() -> bool:
+            self._wake_visitors()
             process.reap()
             return not self.is_on
 
         wait_until(off, timeout_s=timeout_s, what=f"{self.id} to shut down")
+
+    def _wake_visitors(self) -> None:
+        """See to it that a command brought in from outside does not keep a shutdown from ending.
+
+        Before it kills all that is left, systemd stops it (SIGSTOP); nsenter then stops itself too, never collects the command, and the
+        kernel waits for that before it ends the node's pid namespace.
+        """
+        for visitor in self.cgroups.processes(f"{self.id}/{VISITORS}"):
+            visitor.kill(signal.SIGCONT)
 
 
 def stop_group(started: subprocess.Popen[bytes]) -> None:
