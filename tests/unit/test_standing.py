@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.unit.test_core_status import NOW, primary, silent, standby
 from tests.unit.test_core_toys import MNA, MNB, ToyClock, toy_drivers, toy_pair
 from xcat_ha.interfaces import Drivers, OutputSink, Runner
 from xcat_ha.models import Node, Witness
-from xcat_ha.observation import GuardWord, LockState, NodeState, PairState
+from xcat_ha.observation import GuardWord, LockState, NodeState, PairState, lock_question
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.jobs import guard_daemon
 from xcat_ha.planning.standing import findings_of_guards, findings_of_terms, guard_checks
@@ -146,11 +147,14 @@ HELD = {"id": "1-x", "operation": "failover", "node": "mnb", "host": "mnb.exampl
 
 @frozen
 class Asked(Runner):
-    """Answers ``word`` to whoever asks for a process, and nothing to all other questions."""
+    """Answers ``word`` to whoever asks for a process, the lock (if it is ``left``) to whoever reads it again, and nothing to all others."""
 
     word: str
+    left: bool = True
 
     def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
+        if command == lock_question():
+            return Completed((), 0, json.dumps(HELD) + "\n" + self.word if self.left else "")
         if not any("boot_id" in str(part) for part in command.argv):
             return Completed((), 0, "")
         assert host == "mnb", "only where the holder runs can it be told whether it lives"
@@ -197,3 +201,10 @@ def test_a_lock_left_by_the_dead_is_told_from_one_that_is_held(
     assert says in found[0].judgement.detail
     if F in verdicts:
         assert "the next operation removes the lock by itself" in found[0].hint
+
+
+@pytest.mark.parametrize(("first", "second"), [(held(MNA, alive=None), standby()), (primary(), held(MNB, alive=False))])
+def test_a_holder_that_ends_between_two_questions_has_left_nothing(first: NodeState, second: NodeState) -> None:
+    """As a scheduled sync does that ends just now: its lock was read, then it dropped it, then nobody knew it any more."""
+    workshop = Fixed(PAIR, with_systemd(), Asked("dead", left=False), "mna", ToyClock(), state=at(first, second))
+    assert [finding.verdict for finding in check_pair(workshop) if finding.topic == "lock"] == [H, H]

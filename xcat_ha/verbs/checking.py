@@ -6,7 +6,7 @@ from attrs import evolve
 
 from xcat_ha.execution import judge
 from xcat_ha.lock import holder_question
-from xcat_ha.observation import PairState
+from xcat_ha.observation import NodeState, PairState, lock_of, lock_question
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.requirements import Finding, checks_of_pair, findings_of_state
 from xcat_ha.planning.standing import finding_of_lock, findings_of_guards, findings_of_terms, guard_checks, locks_to_ask_about
@@ -51,4 +51,14 @@ def _findings_of_locks(workshop: Workshop, state: PairState) -> tuple[Finding, .
         question = Check("the holder of the lock lives", (Probe(holder.node.id, holder_question(content)),), Prints("alive"))
         (answer,) = judge(workshop.runner, (question,))
         alive[where.node.id] = _IS_ALIVE[answer.verdict]
-    return tuple(finding_of_lock(node_state, alive[node_id]) for node_id, node_state in state.nodes.items())
+    found = [_looked_at_again(workshop, node_state, alive[node_id]) for node_id, node_state in state.nodes.items()]
+    return tuple(finding_of_lock(node_state, alive[node_state.node.id]) for node_state in found)
+
+
+def _looked_at_again(workshop: Workshop, found: NodeState, alive: bool | None) -> NodeState:  # noqa: FBT001 - the three answers
+    """A holder that ended after its lock was read, and took the lock with it, has left nothing."""
+    if alive is not False or found.lock is None:
+        return found
+    answer = workshop.runner.run(found.node.id, lock_question())
+    now = lock_of(found.node, answer)
+    return found if not answer.ok or (now is not None and now.content == found.lock.content) else evolve(found, lock=None)
