@@ -22,9 +22,9 @@ from xcat_ha_drivers.postgres.layout import Layout
 MAINTENANCE = "postgres"
 """A database that every server has."""
 CONNECT_TIMEOUT_S = 10
-_DOWN = re.compile(
-    r"could not connect|connection to server|Connection refused|No such file or directory|starting up|shutting down|in recovery mode"
-)
+_SILENT = re.compile(r"could not connect|connection to server|Connection refused|No such file or directory")
+_ANSWERED = re.compile(r"FATAL|ERROR|PANIC")
+_BETWEEN = re.compile(r"starting up|shutting down|(not yet|not) accepting connections|in recovery mode")
 
 
 class ServerDownError(PostgresError):
@@ -157,7 +157,7 @@ class Server:
         words = re.sub(r"^(psql|pg_dump|pg_restore)(:<stdin>:\d+)?: (error: )?", "", telling[0])[:300]
         if "No space left on device" in said:
             return PostgresError(f"PostgreSQL cannot write: {words}", hint=f"make room in {self.layout.data_directory}")
-        if _DOWN.search(words) and "does not exist" not in words:
+        if _BETWEEN.search(words) or (_SILENT.search(words) and not _ANSWERED.search(words)):
             return self.down(words)
         return PostgresError(f"PostgreSQL says: {words}", hint=f"journalctl -u {self.layout.unit} tells more")
 
