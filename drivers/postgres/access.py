@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from xcat_ha_drivers.postgres.disk import write_durably
 from xcat_ha_drivers.postgres.layout import Layout
-from xcat_ha_drivers.postgres.settings import quoted, read_settings, unquoted
+from xcat_ha_drivers.postgres.settings import quoted, settings_in
 
 PASSWORD_METHOD = "scram-sha-256"  # noqa: S105  # a method's name
 LEGACY_METHOD = "md5"
@@ -102,24 +102,13 @@ def listen_addresses(layout: Layout, name: str, wanted: Sequence[str]) -> str:
 
     What the block ``name`` says itself does not count as configured by him. ``*`` stays ``*``.
     """
-    text = Path(layout.config_file).read_text(encoding="utf-8", errors="surrogateescape")
-    own = read_settings(Path(layout.config_file)).get("listen_addresses", "localhost")
-    if any(line.startswith("listen_addresses") for line in block_of(text, name)):
-        own = _listen_without(text, name)
+    path = Path(layout.config_file)
+    text = _without(path.read_text(encoding="utf-8", errors="surrogateescape"), *_marks(name))
+    own = settings_in(text, path.parent).get("listen_addresses", "localhost")
     present = [word.strip() for word in own.split(",") if word.strip()]
     if "*" in present or {"0.0.0.0", "::"} <= set(present):  # noqa: S104  # what is there, not what we bind
         return "*"
     return ",".join(dict.fromkeys([*present, *wanted]))
-
-
-def _listen_without(text: str, name: str) -> str:
-    begin, end = _marks(name)
-    found = "localhost"
-    for line in _without(text, begin, end).splitlines():
-        key, _, value = line.partition("=") if "=" in line else line.partition(" ")
-        if key.strip().lower() == "listen_addresses":
-            found = unquoted(value.partition("#")[0].strip())
-    return found
 
 
 def _setting_lines(settings: Mapping[str, str]) -> list[str]:
@@ -131,16 +120,21 @@ def _marks(name: str) -> tuple[str, str]:
 
 
 def _without(text: str, begin: str, end: str) -> str:
-    kept, inside = [], False
+    """A block without its last line has no end: what follows may be anybody's, and stays."""
+    kept: list[str] = []
+    block: list[str] | None = None
     for line in text.splitlines(keepends=True):
         bare = line.rstrip("\r\n")
         if bare == begin:
-            inside = True
-        elif bare == end and inside:
-            inside = False
-        elif not inside:
+            kept += block or ()
+            block = []
+        elif block is None:
             kept.append(line)
-    return "".join(kept)
+        elif bare == end:
+            block = None
+        else:
+            block.append(line)
+    return "".join([*kept, *(block or ())])
 
 
 def _put(path: Path, name: str, lines: Sequence[str], *, first: bool) -> bool:

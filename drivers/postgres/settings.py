@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _LINE = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:=\s*|\s)\s*('(?:[^'\\]|''|\\.)*'|[^\s#']+)")
@@ -15,14 +16,20 @@ _INCLUDES = ("include", "include_if_exists", "include_dir")
 
 def read_settings(path: Path) -> Mapping[str, str]:
     """Name (lower case) -> value, unquoted. A file that is missing has no settings."""
-    return dict(_settings(path, depth=0))
+    return dict(_of_file(path, depth=0))
 
 
-def _settings(path: Path, depth: int) -> Iterator[tuple[str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
-    except (FileNotFoundError, NotADirectoryError):
-        return
+def settings_in(text: str, directory: Path) -> Mapping[str, str]:
+    """As :func:`read_settings`, of a file in ``directory`` that would read like this."""
+    return dict(_of_text(text, directory, depth=0))
+
+
+def _of_file(path: Path, depth: int) -> Iterator[tuple[str, str]]:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        yield from _of_text(path.read_text(encoding="utf-8", errors="surrogateescape"), path.parent, depth)
+
+
+def _of_text(text: str, directory: Path, depth: int) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
         match = _LINE.match(line)
         if match is None:
@@ -31,10 +38,10 @@ def _settings(path: Path, depth: int) -> Iterator[tuple[str, str]]:
         if name not in _INCLUDES:
             yield name, value
         elif depth < 10:
-            place = path.parent / value
+            place = directory / value
             for file in sorted(place.glob("*.conf")) if name == "include_dir" else [place]:
                 if not file.name.startswith("."):
-                    yield from _settings(file, depth + 1)
+                    yield from _of_file(file, depth + 1)
 
 
 def unquoted(word: str) -> str:

@@ -216,6 +216,14 @@ def test_a_block_is_put_in_once_replaced_and_taken_out(text: str, first: bool) -
     assert with_block(other, "x", [], first=first).rstrip("\n") == text.rstrip("\n")
 
 
+def test_a_block_whose_last_line_is_gone_takes_nothing_else_with_it() -> None:
+    whole = with_block("host all all all md5\n", "x", ["ours"], first=True)
+    torn = "".join(line for line in whole.splitlines(keepends=True) if not line.startswith("# end of"))
+    mended = with_block(torn, "x", ["ours"], first=True)
+    assert mended.endswith("host all all all md5\n"), "a line of the administrator's was lost"
+    assert block_of(mended, "x") == ("ours",)
+    assert with_block(mended, "x", ["ours"], first=True) == mended
+
 def test_blocks_of_two_drivers_leave_each_other_alone() -> None:
     both = with_block(with_block("host all all all md5\n", "a", ["1"], first=True), "b", ["2"], first=True)
     again = with_block(both, "a", ["3"], first=True)
@@ -252,6 +260,15 @@ def test_the_server_listens_where_it_did_and_where_it_has_to(root: Path) -> None
     assert access.put_settings(here, "x", {"listen_addresses": value}) is False
     # What we wrote for an address we do not want any more does not stay for ever.
     assert access.listen_addresses(here, "x", ("10.77.0.22",)) == "localhost,10.1.0.1,10.77.0.22"
+
+
+def test_addresses_that_an_included_file_names_stay(root: Path) -> None:
+    put(root, "/var/lib/pgsql/data/conf.d/site.conf", "listen_addresses = 'localhost,10.1.0.1'\n")
+    here = plain(root, "include_dir 'conf.d'\n")
+    for _ in range(2):
+        value = access.listen_addresses(here, "x", ("10.77.0.21",))
+        access.put_settings(here, "x", {"listen_addresses": value})
+        assert value == "localhost,10.1.0.1,10.77.0.21"
 
 
 def test_a_server_that_listens_everywhere_goes_on_doing_so(root: Path) -> None:
