@@ -177,7 +177,9 @@ def _worded(said: str, place: dict[str, Any], by: str) -> LoginAnswer:
 
 
 def listens(address: str, port: int) -> bool:
-    """Whether something on this node accepts TCP connections to ``address`` (or to every address) at ``port``, as the kernel's tables say.
+    """Whether a server on this node listens at ``address`` (or at every address of its family) and ``port``, as the kernel's tables say.
+
+    PostgreSQL sets ``IPV6_V6ONLY``: listening at every IPv6 address, it is at no IPv4 one.
 
     Raises:
         PostgresError: they cannot be read.
@@ -197,7 +199,7 @@ def listens(address: str, port: int) -> bool:
             local, _, number = fields[1].rpartition(":")
             if fields[3] == _LISTEN and int(number, 16) == port:
                 here = _address_of(local)
-                found = found or here == wanted or (here.is_unspecified and here.version in {wanted.version, 6})
+                found = found or here == wanted or (here.is_unspecified and here.version == wanted.version)
     if not seen:
         raise PostgresError("/proc/net/tcp cannot be read, so nobody knows who listens", hint="mount /proc")
     return found
