@@ -32,14 +32,18 @@ def is_server() -> bool:
 
 
 def exported() -> list[str]:
-    """Directories that are exported now."""
+    """Directories that are exported now.
+
+    Raises:
+        OSError: the table is there and cannot be read.
+    """
     return _directories(_text(ETAB))
 
 
 def configured() -> list[str]:
-    """Directories that ``/etc/exports`` and ``/etc/exports.d/*.exports`` name."""
+    """Directories that ``/etc/exports`` and ``/etc/exports.d/*.exports`` name. Errors as :func:`exported`."""
     texts = [_text("/etc/exports")]
-    with suppress(OSError):  # most nodes have no such directory
+    with suppress(FileNotFoundError):  # most nodes have no such directory
         texts += [_text(f"/etc/exports.d/{file.name}") for file in rooted("/etc/exports.d").iterdir() if file.name.endswith(".exports")]
     return sorted({directory for text in texts for directory in _directories(text)})
 
@@ -56,19 +60,28 @@ def _directories(text: str) -> list[str]:
 
 
 def mounts() -> list[Mounted]:
-    """Who has something mounted."""
+    """Who has something mounted.
+
+    Raises:
+        OSError: a table is there and cannot be read.
+    """
     found = {Mounted(client, path) for client, path in _rmtab()}
-    try:
-        infos = [_text(f"{CLIENTS}/{entry.name}/info") for entry in rooted(CLIENTS).iterdir()]
-    except OSError:
-        infos = []
-    for text in infos:
+    for text in _client_infos():
         address = re.search(r'^address:\s*"?([^"\n]+?)"?\s*$', text, re.MULTILINE)
         name = re.search(r'^name:\s*"?([^"\n]*?)"?\s*$', text, re.MULTILINE)
         if address:
             words = name.group(1).split() if name else []
             found.add(Mounted(f"{_without_port(address.group(1))}" + (f" ({words[-1]})" if words else ""), ""))
     return sorted(found)
+
+
+def _client_infos() -> list[str]:
+    infos: list[str] = []
+    with suppress(FileNotFoundError):  # older kernels do not tell
+        for entry in rooted(CLIENTS).iterdir():
+            with suppress(OSError):  # the client has just gone
+                infos.append(_text(f"{CLIENTS}/{entry.name}/info"))
+    return infos
 
 
 def _rmtab() -> list[tuple[str, str]]:
@@ -88,7 +101,7 @@ def _without_port(address: str) -> str:
 
 
 def _text(path: str) -> str:
-    try:
+    """Empty if there is no such file. One that cannot be read raises: what is not known is not "nothing"."""
+    with suppress(FileNotFoundError, NotADirectoryError):
         return rooted(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return ""

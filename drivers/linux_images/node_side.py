@@ -24,7 +24,7 @@ _SHOWN = 5
 def _look(_given: argparse.Namespace) -> int:
     try:
         data = everything(read_tables())
-    except TablesError as error:
+    except (TablesError, OSError) as error:
         data = {"unknown": str(error)}
     print(json.dumps(data))
     return 0
@@ -88,7 +88,8 @@ def _exported(_given: argparse.Namespace) -> int:
     if not nfs.is_server():
         print("HOLDS: no NFS server is installed")
         return 0
-    missing = [path for path in nfs.configured() if path not in nfs.exported() and rooted(path).is_dir()]
+    exported = nfs.exported()
+    missing = [path for path in nfs.configured() if path not in exported and rooted(path).is_dir()]
     return _verdict(f"not exported: {', '.join(missing)}" if missing else "")
 
 
