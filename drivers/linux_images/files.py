@@ -34,6 +34,7 @@ _NAMED = (
     ("kerneldir", "kerneldir", False),
     ("cfmdir", "cfmdir", False),
 )
+_MAY_BE_EMPTY = frozenset({"pkglist", "otherpkglist", "exlist", "synclist", "postinstall", "partitionfile"})
 _DIRECTORIES = frozenset({"pkgdir", "otherpkgdir", "kerneldir", "cfmdir"})
 
 
@@ -49,10 +50,7 @@ class Found(NamedTuple):
     @property
     def lacking(self) -> bool:
         """Whether the image is of no use because of it: an empty kernel boots nothing."""
-        return self.needed and not self.size and not (self.size == 0 and self.role in _MAY_BE_EMPTY)
-
-
-_MAY_BE_EMPTY = frozenset({"pkglist", "otherpkglist", "exlist", "synclist", "postinstall", "partitionfile"})
+        return self.needed and (self.size is None or (self.size == 0 and self.role not in _MAY_BE_EMPTY))
 
 
 def foreign(row: Row) -> str:
@@ -66,9 +64,8 @@ def foreign(row: Row) -> str:
 def files_of(name: str, tables: Tables) -> list[Found]:
     """All files of an image."""
     row, linux = tables.osimage[name], tables.linuximage.get(name, {})
-    method = row.get("provmethod", "")
     found: dict[str, Found] = {}
-    for one in (*_named(row, linux), *_method_files(method, name, row, linux, tables), *_boot_files(name, tables)):
+    for one in (*_named(row, linux), *_method_files(row, linux, tables), *_boot_files(name, tables)):
         found.setdefault(one.path, one)
     return sorted(found.values())
 
@@ -89,7 +86,8 @@ def _paths(value: str) -> Iterator[str]:
             yield path
 
 
-def _method_files(method: str, name: str, row: Row, linux: Row, tables: Tables) -> Iterator[Found]:
+def _method_files(row: Row, linux: Row, tables: Tables) -> Iterator[Found]:
+    method = row.get("provmethod", "")
     if method == "install":
         yield from _installer(row, linux)
     elif method in {"netboot", "statelite"}:
@@ -97,7 +95,6 @@ def _method_files(method: str, name: str, row: Row, linux: Row, tables: Tables) 
         folder = (linux.get("rootimgdir") or default).rstrip("/")
         yield look(f"{folder}/kernel", "kernel")
         yield from _stateless(folder) if method == "netboot" else _statelite(folder, row)
-    del name
 
 
 def _installer(row: Row, linux: Row) -> Iterator[Found]:

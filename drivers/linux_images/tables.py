@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,8 @@ ASK_LIMIT_S = 240.0
 """``lsdef`` of some attributes of 5,000 nodes takes many seconds (facts: xCAT 7); this is a bound, not an expectation."""
 
 _NODE_ATTRIBUTES = ("provmethod", "currstate", "status", "mac", "servicenode", "netboot")
-_DISABLED = frozenset({"1", "yes"})
+_ENABLED = frozenset({"", "0", "no"})
+"""Values of the column ``disable`` of rows that count (``Table.pm`` getAllAttribs); any other one disables the row."""
 _TABLES = ("site", "osimage", "linuximage", "nimimage")
 
 Row = Mapping[str, str]
@@ -100,10 +102,11 @@ def _run(asked: Sequence[Sequence[str]], *, bypass: bool) -> list[str]:
     environment = {**os.environ, "XCATBYPASS": "1"} if bypass else dict(os.environ)
     running: list[subprocess.Popen[str]] = []
     texts = []
+    deadline = time.monotonic() + ASK_LIMIT_S
     try:
         running.extend(_started(words, environment) for words in asked)
         for words, process in zip(asked, running, strict=True):
-            out, err = process.communicate(timeout=ASK_LIMIT_S)
+            out, err = process.communicate(timeout=max(deadline - time.monotonic(), 0.0))
             if process.returncode:
                 said = (err.strip() or out.strip()).splitlines()
                 raise TablesError(f"{' '.join(words[:3])}: exit {process.returncode}" + (f": {said[-1][:200]}" if said else ""))
@@ -138,7 +141,7 @@ def _rows(text: str) -> list[Row]:
     rows = list(csv.reader(lines[start:]))
     heading = [word.lstrip("#") for word in rows[0]]
     found = [dict(zip(heading, row, strict=False)) for row in rows[1:]]
-    return [row for row in found if row.get("disable") not in _DISABLED]
+    return [row for row in found if row.get("disable", "").lower() in _ENABLED]
 
 
 def _by_image(text: str) -> Mapping[str, Row]:

@@ -113,9 +113,10 @@ def test_an_empty_kernel_counts_as_missing(host: Host) -> None:
     assert host.look().missing[ROCKY] == (f"/{ROOTIMG}/kernel",)
 
 
-def test_an_image_that_is_disabled_is_none(host: Host) -> None:
-    host.change("osimage", "imagename", ROCKY, disable="1")
-    assert ROCKY not in host.look().missing
+@pytest.mark.parametrize(("word", "counts"), [("1", False), ("yes", False), ("YES", False), ("true", False), ("0", True), ("No", True)])
+def test_an_image_that_is_disabled_is_none(word: str, counts: bool, host: Host) -> None:
+    host.change("osimage", "imagename", ROCKY, disable=word)
+    assert (ROCKY in host.look().missing) is counts
 
 
 def test_an_image_of_another_system_is_not_called_complete(host: Host) -> None:
@@ -290,6 +291,16 @@ def test_exports_in_effect_are_told_from_configured_ones(host: Host) -> None:
     assert host.program("withdrawn").startswith("FAILS: still exported: /install")
     _write(host.root, "var/lib/nfs/etab", "")
     assert host.program("withdrawn") == "HOLDS"
+
+
+def test_a_table_of_exports_that_cannot_be_read_is_no_empty_one(host: Host) -> None:
+    _write(host.root, "usr/sbin/exportfs", "")
+    (host.root / "var/lib/nfs/etab").mkdir(parents=True)  # root may read any file, but no directory as one
+    for question in ("withdrawn", "exported"):
+        assert host.program(question).startswith("UNKNOWN"), question
+    state = LinuxImages(mock.Mock(spec=Pair), {}).interpret(NODE, [Completed(("look",), 0, host.program("look"))])
+    assert not state.known
+    assert "etab" in state.detail
 
 
 def test_who_has_something_mounted(host: Host) -> None:
