@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from xcat_ha_drivers.postgres.disk import write_durably
+from xcat_ha_drivers.database.disk import write_durably
 from xcat_ha_drivers.postgres.layout import Layout
 from xcat_ha_drivers.postgres.settings import quoted, settings_in
 

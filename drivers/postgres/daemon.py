@@ -1,64 +1,17 @@
-"""Whether xcatd is at work on this node, and the unit of the database server.
-
-Facts: xcatd is known by its process titles; its pid file stays behind (xCAT 2.2).
-"""
+"""The unit of the database server: started, restarted, and started at boot."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
-from xcat_ha_drivers.postgres.disk import rooted, write_durably
+from xcat_ha_drivers.database.disk import write_durably
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.layout import Layout
 from xcat_ha_drivers.postgres.server import Server
 
-XCATD_PORT = 3001
 START_TIMEOUT_S = 120.0
-_LISTEN = "0A"
 _AT_BOOT = frozenset({"enabled", "enabled-runtime", "generated", "static", "indirect", "alias"})
-
-
-def sign_of_xcatd() -> str:
-    """What shows that xcatd runs here; empty when nothing does.
-
-    Raises:
-        PostgresError: the process table cannot be read, so nothing is known.
-    """
-    proc = rooted("/proc")
-    if not proc.is_dir():
-        if proc == Path("/proc"):
-            raise PostgresError("/proc is not there, so nobody knows whether xcatd runs", hint="mount /proc")
-        return ""
-    for entry in proc.iterdir():
-        if entry.name.isdigit():
-            words = _words(entry / "cmdline")
-            if words.startswith((b"xcatd: ", b"xcatd SSL: ")) or b"/sbin/xcatd\0" in words:
-                return f"process {entry.name} is {words.split(bytes(1))[0].decode(errors='replace')}"
-    if any(_listens(proc / "net" / name) for name in ("tcp", "tcp6")):
-        return f"something listens on TCP port {XCATD_PORT}"
-    return ""
-
-
-def _words(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:  # the process has ended
-        return b""
-
-
-def _listens(path: Path) -> bool:
-    for line in _words(path).decode().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == XCATD_PORT:
-            return True
-    return False
-
-
-def refuse_if_xcatd_runs() -> None:
-    """A running xcatd is connected to the database: it cannot be renamed, and must not be exchanged under it (facts: More, seen)."""
-    if sign := sign_of_xcatd():
-        raise PostgresError(f"xcatd runs here ({sign})", hint="stop it: systemctl disable --now xcatd")
 
 
 def why_not_at_boot(layout: Layout) -> str:

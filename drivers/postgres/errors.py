@@ -1,12 +1,9 @@
-"""What goes wrong on a node, in one line."""
+"""What goes wrong with PostgreSQL on a node, in one line."""
 
 from __future__ import annotations
 
+from xcat_ha_drivers.database.errors import DatabaseError
 
-class PostgresError(Exception):
-    """A refusal or failure: what happened, what the state is, what to do. Its text is one line and holds no password."""
 
-    def __init__(self, what: str, *, hint: str, state: str = "nothing was changed") -> None:
-        super().__init__(f"{what}; {state}; hint: {hint}")
-        self.what = what
-        self.hint = hint
+class PostgresError(DatabaseError):
+    """A refusal or failure that has to do with PostgreSQL."""

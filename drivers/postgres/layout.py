@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from xcat_ha_drivers.postgres.disk import rooted
+from xcat_ha_drivers.database.disk import rooted
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.location import DEFAULT_PORT
 from xcat_ha_drivers.postgres.settings import read_settings

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from xcat_ha_drivers.postgres.disk import rooted, write_durably
+from xcat_ha_drivers.database.disk import rooted, write_durably
 from xcat_ha_drivers.postgres.errors import PostgresError
 
 ENGINE = "Pg"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from xcat_ha_drivers.postgres.disk import rooted
+from xcat_ha_drivers.database.disk import rooted
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.layout import Layout
 from xcat_ha_drivers.postgres.location import Credentials

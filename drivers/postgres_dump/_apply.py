@@ -6,14 +6,15 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from xcat_ha_drivers.database.disk import free_bytes
+from xcat_ha_drivers.database.errors import DatabaseError
 from xcat_ha_drivers.postgres import contents, location
-from xcat_ha_drivers.postgres.disk import free_bytes
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import Server
 from xcat_ha_drivers.postgres_dump._access import Access, compare_roles, create_statements, grant_statements, put_roles, read_access
 from xcat_ha_drivers.postgres_dump._manifest import ACCESS, DUMP, Manifest
 from xcat_ha_drivers.postgres_dump._node import CLOSED, COPY, Here, InPlace, Marker
-from xcat_ha_drivers.postgres_dump._places import Generation, add, is_arriving, newest_number
+from xcat_ha_drivers.postgres_dump._places import Generation, generations, is_arriving
 
 _ROOM = 1.5
 """Room a restore needs, as a multiple of the database's size: data, indexes, and the log of writing them."""
@@ -58,11 +59,11 @@ def put_in_place(here: Here, copy: Generation, found: InPlace, hands: Hands) -> 
         await_unused(here, hands.wait_s)
         restore(here, copy, access, hands, untouched="the database in place is as it was")
     if is_arriving(copy):
-        copy = add(copy.path, copy.manifest)
+        copy = Generation(generations().add(copy.path, copy.manifest.id), copy.manifest)
     manifest = copy.manifest
     put_roles(here.server, roles)
     put_cfgloc(here, access)
-    marker = Marker(COPY, copy.path.name, manifest.id, manifest.source, manifest.snapshot_time, newest_number())
+    marker = Marker(COPY, copy.path.name, manifest.id, manifest.source, manifest.snapshot_time, generations().newest_number())
     if is_there:
         set_marker(here, marker)
     else:
@@ -83,7 +84,7 @@ def restore(here: Here, copy: Generation, access: Access, hands: Hands, *, untou
             here.server.run("pg_restore", words, stdin=file, pass_fds=(hands.lock,))
         _prove(here, copy.manifest)
         _grant_schema(here, access)
-    except PostgresError as error:
+    except DatabaseError as error:
         drop(here.server, here.side)
         raise PostgresError(error.what, state=untouched, hint=error.hint) from error
 
@@ -138,7 +139,7 @@ def _exchange(here: Here, marker: Marker, *, there: bool, wait_s: float) -> None
     variables = {"name": here.database, "side": here.side, "aside": here.aside, "comment": marker.comment}
     try:
         here.server.ask(exchange + _drop_statements("aside"), variables=variables, timeout_s=300)
-    except PostgresError as error:
+    except DatabaseError as error:
         if "being accessed by other users" not in error.what:
             raise
         await_unused(here, wait_s)  # a session of the very last moment: waited for, and named

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
+from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.xcatd import sign_of_xcatd
 from xcat_ha_drivers.postgres import access, contents, location, questions
-from xcat_ha_drivers.postgres.daemon import sign_of_xcatd
-from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.location import LOOPBACK
 from xcat_ha_drivers.postgres.questions import LoginAnswer, listens, try_login
 from xcat_ha_drivers.postgres_dump._node import Here
@@ -52,7 +52,7 @@ def observation(xcat_dir: str, data_directory: str) -> dict[str, Any]:
         )
         login = _login(here, closed=found.is_closed) if found.facts else None
         answer["login"] = login._asdict() if login is not None else None
-    except PostgresError as error:
+    except DatabaseError as error:
         answer["error"] = f"{error.what}; {error.hint}"
     return answer
 

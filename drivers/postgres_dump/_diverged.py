@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from xcat_ha_drivers.database.disk import made, remove_leftovers, sync_directory, writing_below
+from xcat_ha_drivers.database.errors import DatabaseError
 from xcat_ha_drivers.postgres import contents, location
-from xcat_ha_drivers.postgres.disk import made, remove_leftovers, sync_directory, writing_below
-from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_dump._access import access_of
 from xcat_ha_drivers.postgres_dump._apply import Hands, drop, restore
 from xcat_ha_drivers.postgres_dump._manifest import ACCESS, DUMP, MANIFEST, read_manifest, write_manifest
@@ -26,7 +26,7 @@ def saved_copy(here: Here) -> Path | None:
         try:
             if read_manifest(path).contents == now:
                 return path
-        except PostgresError:
+        except DatabaseError:
             continue  # of another driver, or broken
     return None
 
@@ -35,7 +35,7 @@ def save(node: str, here: Here, hands: Hands) -> Path:
     """Save the database; returns where. What is saved already is not saved again.
 
     Raises:
-        PostgresError: it cannot be read or restored, or the disk is full.
+        DatabaseError: it cannot be read or restored, or the disk is full.
     """
     base()
     made(diverged())

@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from xcat_ha_drivers.database.disk import write_durably, writing_below
+from xcat_ha_drivers.database.generations import stamp_of
 from xcat_ha_drivers.postgres.contents import Contents, Digest
-from xcat_ha_drivers.postgres.disk import write_durably, writing_below
 from xcat_ha_drivers.postgres.errors import PostgresError
 
 FORMAT_VERSION = 1
@@ -52,11 +53,6 @@ class Manifest(NamedTuple):
     def stamp(self) -> str:
         """Content and time in one word: what a sync makes equal on both nodes."""
         return stamp_of(self.id, self.snapshot_time)
-
-
-def stamp_of(content: str, snapshot_time: float) -> str:
-    """The stamp of a copy, which is also the name of a snapshot's directory."""
-    return f"{content}-{snapshot_time:.6f}"
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from xcat_ha_drivers.database.generations import number_of, stamp_of
 from xcat_ha_drivers.postgres import location, questions
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.layout import find
 from xcat_ha_drivers.postgres.location import Credentials
 from xcat_ha_drivers.postgres.questions import ServerState
 from xcat_ha_drivers.postgres.server import Server
-from xcat_ha_drivers.postgres_dump._manifest import stamp_of
-from xcat_ha_drivers.postgres_dump._places import generation_paths, newest_number, number_of
+from xcat_ha_drivers.postgres_dump._places import generations
 
 COPY, HANDED_OVER, PROMOTED = "copy", "handed-over", "promoted"
 _MARK = "xcat-ha: "
@@ -128,7 +128,7 @@ class Here:
 
         Raises:
             ServerDownError: the server does not answer.
-            PostgresError: it cannot be told.
+            DatabaseError: it cannot be told.
         """
         state = questions.state_of(self.server)
         facts = state.databases.get(self.database, {})
@@ -157,6 +157,5 @@ def is_pending(marker: Marker | None) -> bool:
     if marker is None or marker.state == PROMOTED:
         return False
     if marker.state == COPY:
-        paths = generation_paths()
-        return bool(paths) and bool(marker.generation) and number_of(paths[-1]) > int(marker.generation.partition("-")[0])
-    return newest_number() > marker.newest
+        return bool(marker.generation) and generations().newest_number() > number_of(marker.generation)
+    return generations().newest_number() > marker.newest

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
-from xcat_ha_drivers.postgres import location
-from xcat_ha_drivers.postgres.daemon import refuse_if_xcatd_runs
-from xcat_ha_drivers.postgres.disk import (
+from xcat_ha_drivers.database.arrival import Order, fetch, refuse_strangers, refuse_vanished
+from xcat_ha_drivers.database.disk import (
     made,
-    no_room,
     remove_directory,
     remove_leftovers,
     sha256_of,
@@ -19,44 +15,22 @@ from xcat_ha_drivers.postgres.disk import (
     sync_file,
     writing_below,
 )
+from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
+from xcat_ha_drivers.postgres import location
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_dump._access import read_access
 from xcat_ha_drivers.postgres_dump._apply import Hands, put_in_place
 from xcat_ha_drivers.postgres_dump._diverged import save
 from xcat_ha_drivers.postgres_dump._manifest import ACCESS, DUMP, MANIFEST, Manifest, read_manifest, write_manifest
-from xcat_ha_drivers.postgres_dump._node import Here, InPlace
-from xcat_ha_drivers.postgres_dump._places import Generation, base, diverged, generations, incoming, newest, prune
-
-RSYNC_SILENCE_S = 60
-MAX_VANISHED_SHARE = 0.1
-MAX_VANISHED_ALWAYS = 3
-
-
-class Order(NamedTuple):
-    """What to receive.
-
-    Attributes:
-        node: id of this node.
-        source: id of the node that sends.
-        address: what rsync reads (``root@10.77.0.21:/…/``).
-        rsh: rsync's ``-e``; empty for a local address.
-        keep: generations kept.
-        over_own: whether this node's own database may be replaced (seed).
-    """
-
-    node: str
-    source: str
-    address: str
-    rsh: str
-    keep: int
-    over_own: bool
+from xcat_ha_drivers.postgres_dump._node import Here
+from xcat_ha_drivers.postgres_dump._places import Generation, base, diverged, generations, incoming, newest
 
 
 def receive(xcat_dir: str, data_directory: str, order: Order, hands: Hands) -> Manifest:
     """Make this node's database the source's newest snapshot. A seed also brings cfgloc to a node that has none for PostgreSQL.
 
     Raises:
-        PostgresError: this node must not receive, nothing usable came, or there is no room; the last good copy is as it was.
+        DatabaseError: this node must not receive, nothing usable came, or there is no room; the last good copy is as it was.
     """
     refuse_if_xcatd_runs()
     is_new = order.over_own and location.read(xcat_dir).location.engine != location.ENGINE
@@ -64,22 +38,22 @@ def receive(xcat_dir: str, data_directory: str, order: Order, hands: Hands) -> M
         _require_copy(Here(xcat_dir, data_directory), order)
     good = newest()
     untouched = f"the last good copy ({good.path.name if good else 'none yet'}) is as it was"
-    for directory in (made(generations()), base(), diverged()):
+    for directory in (made(generations().directory), base(), diverged()):
         remove_leftovers(directory)
     remove_directory(incoming())
     try:
         with writing_below(base(), untouched):
             incoming().mkdir(mode=0o700)
-            fetch = partial(_fetch, order, hands, untouched)
-            fetch(MANIFEST, ACCESS)
+            fetch_here = partial(_fetch, order, hands, untouched)
+            fetch_here(MANIFEST, ACCESS)
             credentials = read_access(incoming() / ACCESS).credentials if is_new else None
             here = Here(xcat_dir, data_directory, credentials)
-            copy = _arrive(here, order, good, fetch, untouched)
+            copy = _arrive(here, order, good, fetch_here, untouched)
         found = here.in_place()
         if found.is_somebodys:
             save(order.node, here, hands)
         put_in_place(here, copy, found, hands)
-        prune(order.keep)
+        generations().prune(order.keep)
     finally:
         remove_directory(incoming())
     return copy.manifest
@@ -94,20 +68,19 @@ def _require_copy(here: Here, order: Order) -> None:
         )
 
 
-def _arrive(here: Here, order: Order, good: Generation | None, fetch: Callable[[str], None], untouched: str) -> Generation:
+def _arrive(here: Here, order: Order, good: Generation | None, fetch_here: Callable[[str], None], untouched: str) -> Generation:
     """The manifest is there: if it is of what we have, there is nothing to fetch but the time."""
     manifest = read_manifest(incoming())
-    if manifest.source != order.source:
-        raise PostgresError(
-            f"the copy says it is of {manifest.source!r}, expected {order.source!r}", hint="check the node ids on both nodes"
-        )
+    refuse_strangers(order, manifest.source)
     _require_fit(here, manifest)
     if good is not None and manifest.id == good.manifest.id and good.manifest.source == manifest.source and _is_whole(good):
         manifest = manifest._replace(dump_sha256=good.manifest.dump_sha256)
         write_manifest(good.path, manifest)
         return Generation(good.path, manifest)
-    _guard_vanished(order, manifest, here.in_place(), good, untouched)
-    fetch(DUMP)
+    if good is not None and here.in_place().kind == "copy":
+        tables = (good.manifest.contents.tables, manifest.contents.tables)
+        refuse_vanished(order, *tables, untouched=untouched, look_at="the database")
+    fetch_here(DUMP)
     for name, wanted in ((ACCESS, manifest.access_sha256), (DUMP, manifest.dump_sha256)):
         if not (incoming() / name).exists() or sha256_of(incoming() / name) != wanted:
             raise PostgresError(
@@ -145,38 +118,5 @@ def _require_fit(here: Here, manifest: Manifest) -> None:
         )
 
 
-def _guard_vanished(order: Order, manifest: Manifest, found: InPlace, good: Generation | None, untouched: str) -> None:
-    """A source that lost many tables at once is more likely broken than tidied up."""
-    if order.over_own or good is None or found.kind != "copy":
-        return
-    present = set(good.manifest.contents.tables)
-    vanished = sorted(present - set(manifest.contents.tables))
-    if len(vanished) > max(MAX_VANISHED_ALWAYS, MAX_VANISHED_SHARE * len(present)):
-        raise PostgresError(
-            f"{len(vanished)} of {len(present)} tables are gone on {order.source} ({', '.join(vanished[:3])} ...)",
-            state=untouched,
-            hint="look at the database there; if it is right, seed this node anew",
-        )
-
-
 def _fetch(order: Order, hands: Hands, untouched: str, *names: str) -> None:
-    argv = ["rsync", "-L", "--chmod=F600", "--info=progress2", f"--timeout={RSYNC_SILENCE_S}", "-e", order.rsh or "ssh"]
-    done = subprocess.run(  # the argv holds no input of a stranger: addresses and paths are the configuration's
-        [*argv, *(f"{order.address}{name}" for name in names), f"{incoming()}/"],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        pass_fds=(hands.lock,),
-        check=False,
-        text=True,
-        errors="replace",
-    )
-    if done.returncode == 0:
-        return
-    said = " ".join(done.stderr.split())
-    if "No space left on device" in said or "Disk quota exceeded" in said:
-        raise no_room(incoming(), untouched, "the disk is full")
-    raise PostgresError(
-        f"rsync from {order.source} ended with {done.returncode} ({said[:150]})",
-        state=untouched,
-        hint=f"try: ssh to {order.source} with xcat-ha's key; is rsync installed on both nodes?",
-    )
+    fetch(order, ("-L", "--chmod=F600"), names, incoming(), lock=hands.lock, untouched=untouched)

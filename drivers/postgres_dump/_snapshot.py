@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from xcat_ha_drivers.database.disk import made, remove_directory, remove_leftovers, sha256_of, sync_directory, sync_file, writing_below
+from xcat_ha_drivers.database.errors import DatabaseError
 from xcat_ha_drivers.postgres import contents, location
 from xcat_ha_drivers.postgres.contents import Contents
-from xcat_ha_drivers.postgres.disk import made, remove_directory, remove_leftovers, sha256_of, sync_directory, sync_file, writing_below
-from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_dump._access import access_of
 from xcat_ha_drivers.postgres_dump._manifest import ACCESS, DUMP, Manifest, read_manifest, write_manifest
 from xcat_ha_drivers.postgres_dump._node import Here
@@ -47,7 +47,7 @@ def current_snapshot() -> Manifest | None:
     try:
         manifest = read_manifest(current)
         found = sha256_of(current / DUMP), sha256_of(current / ACCESS)
-    except (PostgresError, OSError):
+    except (DatabaseError, OSError):
         return None
     return manifest if found == (manifest.dump_sha256, manifest.access_sha256) else None
 
@@ -78,7 +78,7 @@ def take_snapshot(node: str, here: Here) -> Manifest:
     """Dump the database unless it is what the newest snapshot holds; that one then only gets the new time.
 
     Raises:
-        PostgresError: the database cannot be read, or there is no room; the newest snapshot is as it was.
+        DatabaseError: the database cannot be read, or there is no room; the newest snapshot is as it was.
     """
     made(outgoing())
     remove_leftovers(outgoing())

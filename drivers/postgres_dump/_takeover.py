@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
 from xcat_ha_drivers.postgres import contents, location
-from xcat_ha_drivers.postgres.daemon import refuse_if_xcatd_runs, start
+from xcat_ha_drivers.postgres.daemon import start
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_dump._apply import Hands, await_unused, put_in_place, set_marker
 from xcat_ha_drivers.postgres_dump._diverged import save
 from xcat_ha_drivers.postgres_dump._node import HANDED_OVER, PROMOTED, Here, InPlace, Marker
-from xcat_ha_drivers.postgres_dump._places import newest, newest_number
+from xcat_ha_drivers.postgres_dump._places import generations, newest
 from xcat_ha_drivers.postgres_dump._snapshot import current_snapshot
 
 OPEN = -1
@@ -21,13 +22,13 @@ def promote(node: str, here: Here, hands: Hands) -> str:
     The server is started if it does not run.
 
     Raises:
-        PostgresError: xcatd runs, there is nothing to promote, or the database cannot be read.
+        DatabaseError: xcatd runs, there is nothing to promote, or the database cannot be read.
     """
     refuse_if_xcatd_runs()
     start(here.server)
     marker = _chosen(node, here, here.in_place(), hands)
     contents.look(here.ask)  # every row can be read, or it raises
-    set_marker(here, marker._replace(state=PROMOTED, newest=newest_number()), limit=OPEN)
+    set_marker(here, marker._replace(state=PROMOTED, newest=generations().newest_number()), limit=OPEN)
     return f"promoted {marker.generation or marker.id or here.database}"
 
 
@@ -62,7 +63,7 @@ def shut(here: Here) -> None:
     """Nobody but the server's owner gets in any more; whoever is in stays in.
 
     Raises:
-        PostgresError: xcatd runs, or there is no database.
+        DatabaseError: xcatd runs, or there is no database.
     """
     refuse_if_xcatd_runs()
     found = here.in_place()
@@ -76,13 +77,13 @@ def note_handed_over(here: Here, peer: str) -> None:
     """Note that the peer took over exactly what is in place here: from now on this database is a copy.
 
     Raises:
-        PostgresError: xcatd runs, or the database is not that of the snapshot that was handed over.
+        DatabaseError: xcatd runs, or the database is not that of the snapshot that was handed over.
     """
     refuse_if_xcatd_runs()
     snapshot, found = current_snapshot(), here.in_place()
     if snapshot is None or not found.is_closed or contents.look(here.ask) != snapshot.contents:
         raise PostgresError("the database is not that of the last snapshot", hint="run the hand-over again")
-    set_marker(here, Marker(HANDED_OVER, "", snapshot.id, peer, snapshot.snapshot_time, newest_number()))
+    set_marker(here, Marker(HANDED_OVER, "", snapshot.id, peer, snapshot.snapshot_time, generations().newest_number()))
 
 
 def received_stamp(xcat_dir: str, data_directory: str, *, or_promoted: bool) -> str:

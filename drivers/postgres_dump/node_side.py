@@ -1,109 +1,20 @@
 """The programs that run on a node: ``python3 -m xcat_ha_drivers.postgres_dump.node_side VERB --option=value …``.
 
-Questions end with ``HOLDS`` or ``FAILS: reason`` and exit with 0; everything else exits with 0 when done, and with 1 and one line on stderr
-when not.
+See :mod:`xcat_ha_drivers.database.program` for how they answer.
 """
 # ruff: noqa: PLC0415  # what only some verbs need is imported by them
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
-from xcat_ha_drivers.postgres.disk import locked
-from xcat_ha_drivers.postgres.errors import PostgresError
-from xcat_ha_drivers.postgres.layout import find
+from xcat_ha_drivers.database.disk import locked
+from xcat_ha_drivers.database.program import Program
 from xcat_ha_drivers.postgres.location import ENGINE, read
-from xcat_ha_drivers.postgres.server import Server
-from xcat_ha_drivers.postgres_dump._node import Here
+from xcat_ha_drivers.postgres_dump._given import Given
 from xcat_ha_drivers.postgres_dump._places import base, unsent
-
-LOCK_WAIT_S = 120.0
-"""As long as an orphaned rsync may live on after its parent was killed (its own time limit is half of that)."""
-
-
-class Given(NamedTuple):
-    """The words after the verb.
-
-    Attributes:
-        node: id of this node.
-        xcat_dir: directory of cfgloc.
-        data_directory: of the server; empty to find it.
-        wait_s: seconds to wait for somebody who is connected.
-        max_age_s: how long ago the snapshot may have been compared, in seconds; None for any time.
-        unsent: mark the snapshot as waiting for delivery.
-        stopped: refuse if xcatd runs, and close the database first.
-        or_promoted: a copy that this node took over counts as well.
-        source: id of the sending node.
-        address: what rsync reads.
-        rsh: rsync's remote shell.
-        keep: generations kept.
-        over_own: replace this node's own database.
-        peer: id of the node that took over.
-        name: an xCAT node name.
-        keys: keys of the site table, separated by commas.
-        addresses: addresses xCAT connects from, separated by commas.
-        listen: addresses the server has to listen at, separated by commas.
-        service: the service address xCAT uses.
-        service_name: the service hostname.
-    """
-
-    node: str
-    xcat_dir: str
-    data_directory: str = ""
-    wait_s: float = 30.0
-    max_age_s: float | None = None
-    unsent: bool = False
-    stopped: bool = False
-    or_promoted: bool = False
-    source: str = ""
-    address: str = ""
-    rsh: str = ""
-    keep: int = 7
-    over_own: bool = False
-    peer: str = ""
-    name: str = ""
-    keys: str = ""
-    addresses: str = ""
-    listen: str = ""
-    service: str = ""
-    service_name: str = ""
-
-    @property
-    def here(self) -> Here:
-        """This node's database."""
-        return Here(self.xcat_dir, self.data_directory)
-
-    @property
-    def server(self) -> Server:
-        """This node's server, whether cfgloc leads there yet or not."""
-        return Server(find(data_directory=self.data_directory, port=read(self.xcat_dir).location.port))
-
-
-_READERS: Mapping[str, Callable[[str], object]] = {"wait_s": float, "max_age_s": float, "keep": int}
-
-
-def read_words(words: Sequence[str]) -> Given:
-    """Read ``--option=value`` and ``--switch``.
-
-    Raises:
-        PostgresError: an option is unknown, missing or malformed.
-    """
-    values: dict[str, object] = {}
-    try:
-        for word in words:
-            name, equals, value = word.removeprefix("--").partition("=")
-            field = name.replace("-", "_")
-            if field not in Given._fields or not word.startswith("--"):
-                raise ValueError(f"unknown word {word!r}")  # noqa: TRY301  # handled with its likes, just below
-            values[field] = _READERS.get(field, str)(value) if equals else True
-        return Given(**values)  # type: ignore[arg-type]  # the readers above see to the types
-    except (ValueError, TypeError) as error:
-        raise PostgresError(f"node_side was called wrongly ({error})", hint="install the same version of xcat-ha on both nodes") from error
-
 
 # -- verbs that read
 
@@ -145,7 +56,7 @@ def _snapshot(given: Given) -> str:
     from xcat_ha_drivers.postgres_dump._snapshot import take_snapshot
     from xcat_ha_drivers.postgres_dump._takeover import close
 
-    with locked(base() / "lock", LOCK_WAIT_S):
+    with locked(base() / "lock"):
         if given.stopped:
             close(given.here, wait_s=given.wait_s)
         manifest = take_snapshot(given.node, given.here)
@@ -155,11 +66,12 @@ def _snapshot(given: Given) -> str:
 
 
 def _receive(given: Given) -> str:
+    from xcat_ha_drivers.database.arrival import Order
     from xcat_ha_drivers.postgres_dump._apply import Hands
-    from xcat_ha_drivers.postgres_dump._receive import Order, receive
+    from xcat_ha_drivers.postgres_dump._receive import receive
 
     order = Order(given.node, given.source, given.address, given.rsh, given.keep, over_own=given.over_own)
-    with locked(base() / "lock", LOCK_WAIT_S) as lock:
+    with locked(base() / "lock") as lock:
         manifest = receive(given.xcat_dir, given.data_directory, order, Hands(given.wait_s, lock))
     return f"received {manifest.stamp} of {len(manifest.contents.tables)} tables"
 
@@ -168,14 +80,14 @@ def _promote(given: Given) -> str:
     from xcat_ha_drivers.postgres_dump._apply import Hands
     from xcat_ha_drivers.postgres_dump._takeover import promote
 
-    with locked(base() / "lock", LOCK_WAIT_S) as lock:
+    with locked(base() / "lock") as lock:
         return promote(given.node, given.here, Hands(given.wait_s, lock))
 
 
 def _hand_over(given: Given) -> str:
     from xcat_ha_drivers.postgres_dump._takeover import note_handed_over
 
-    with locked(base() / "lock", LOCK_WAIT_S):
+    with locked(base() / "lock"):
         note_handed_over(given.here, given.peer)
     return f"noted as handed over to {given.peer}"
 
@@ -185,7 +97,7 @@ def _save(given: Given) -> str:
     from xcat_ha_drivers.postgres_dump._diverged import save
     from xcat_ha_drivers.postgres_dump._takeover import close
 
-    with locked(base() / "lock", LOCK_WAIT_S) as lock:
+    with locked(base() / "lock") as lock:
         close(given.here, wait_s=given.wait_s)  # what is written after it was saved would be lost
         return f"saved in {save(given.node, given.here, Hands(given.wait_s, lock))}"
 
@@ -223,7 +135,7 @@ def _restart(given: Given) -> str:
 def _shut(given: Given) -> str:
     from xcat_ha_drivers.postgres_dump._takeover import shut
 
-    with locked(base() / "lock", LOCK_WAIT_S):
+    with locked(base() / "lock"):
         shut(given.here)
     return "closed"
 
@@ -309,7 +221,7 @@ def _list(words: str) -> list[str]:
     return [word for word in words.split(",") if word]
 
 
-QUESTIONS: Mapping[str, Callable[[Given], str]] = {
+_QUESTIONS: Mapping[str, Callable[[Given], str]] = {
     "snapshot-is-current": _snapshot_is_current,
     "is-promoted": _is_promoted,
     "is-handed-over": _is_handed_over,
@@ -321,9 +233,8 @@ QUESTIONS: Mapping[str, Callable[[Given], str]] = {
     "is-listening": _is_listening,
     "login-works": _login_works,
 }
-"""They read; they return why not, or nothing."""
 
-VERBS: Mapping[str, Callable[[Given], str]] = {
+_VERBS: Mapping[str, Callable[[Given], str]] = {
     "observe": _observe,
     "received-stamp": _received_stamp,
     "has-node": _has_node,
@@ -340,34 +251,9 @@ VERBS: Mapping[str, Callable[[Given], str]] = {
     "restart": _restart,
     "shut": _shut,
 }
-"""The first five read, the others change; they return what is printed."""
+# the first five read, the others change
 
-
-def main(words: Sequence[str]) -> int:
-    """Run one verb."""
-    os.umask(0o077)
-    verb, node = (words[0] if words else ""), "?"
-    if verb not in QUESTIONS and verb not in VERBS:
-        print(f"usage: node_side {'|'.join((*QUESTIONS, *VERBS))} --node=ID --xcat-dir=DIR ...", file=sys.stderr)
-        return 2
-    try:
-        given = read_words(words[1:])
-        node = given.node
-        if verb in VERBS:
-            print(VERBS[verb](given))
-            return 0
-        reason = QUESTIONS[verb](given)
-    except PostgresError as error:
-        if verb in VERBS:
-            print(f"{node}: {error}", file=sys.stderr)
-            return 1
-        reason = str(error)
-    except OSError as error:
-        print(f"{node}: {error}; hint: check that file and its file system, then run it again", file=sys.stderr)
-        return 1
-    print(f"FAILS: {' '.join(reason.split())}" if reason else "HOLDS")
-    return 0
-
+PROGRAM = Program(Given, {"wait_s": float, "max_age_s": float, "keep": int}, _QUESTIONS, _VERBS)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(PROGRAM.run(sys.argv[1:]))

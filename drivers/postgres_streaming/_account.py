@@ -13,7 +13,7 @@ import hmac
 import secrets
 import subprocess
 
-from xcat_ha_drivers.postgres.disk import rooted
+from xcat_ha_drivers.database.disk import rooted
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.layout import Layout
 from xcat_ha_drivers.postgres.server import Server

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from xcat_ha_drivers.postgres.disk import sync_directory
+from xcat_ha_drivers.database.disk import sync_directory
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_streaming._cluster import SIGNAL, Cluster
 from xcat_ha_drivers.postgres_streaming._places import Given

@@ -75,7 +75,7 @@ class Cluster:
         """Whether a postmaster is there, whatever it answers.
 
         Raises:
-            PostgresError: that cannot be told.
+            DatabaseError: that cannot be told.
         """
         code, said, complained = self.call("pg_ctl", "status", "-D", str(self.data))
         if code not in {0, 3}:

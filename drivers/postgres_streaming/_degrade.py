@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from xcat_ha_drivers.postgres.disk import rooted
+from xcat_ha_drivers.database.disk import rooted
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster
 from xcat_ha_drivers.postgres_streaming._places import Given, clear_mark, is_marked, read_note, set_mark, write_note
 from xcat_ha_drivers.postgres_streaming._settings import put_files, put_in_force

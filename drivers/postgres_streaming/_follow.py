@@ -17,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from xcat_ha_drivers.database.errors import DatabaseError
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import ServerDownError
 from xcat_ha_drivers.postgres_streaming import _base
@@ -82,7 +83,7 @@ def follow(given: Given, cluster: Cluster) -> str:
     way = _prepare(given, cluster, source)
     try:
         _go(given, cluster)
-    except PostgresError:
+    except DatabaseError:
         # It should have worked, and the source answers: what else is there to do?
         if way.startswith("copy") or not cluster.has_signal or not ask_source(given, cluster).slot:
             raise
@@ -202,7 +203,7 @@ def _stopped_cleanly(given: Given, cluster: Cluster) -> Control | None:
         try:
             with on_own_data(cluster):
                 pass
-        except PostgresError:
+        except DatabaseError:
             save(given.node, cluster)
             return None
     control = cluster.control()
@@ -233,7 +234,7 @@ def _by_copy(given: Given, cluster: Cluster, source: Source) -> str:
         cluster.stop()  # it may be holding the slot
     try:
         _base.make_backup(given, cluster, source)
-    except PostgresError:
+    except DatabaseError:
         if was_standby:
             cluster.start()
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from xcat_ha_drivers.postgres.errors import PostgresError
+from xcat_ha_drivers.database.errors import DatabaseError
 from xcat_ha_drivers.postgres.layout import found as servers_found
 from xcat_ha_drivers.postgres.location import require_postgres
 from xcat_ha_drivers.postgres.questions import Login, try_login
@@ -52,7 +52,7 @@ def observation(given: Given) -> dict[str, Any]:
             facts |= _of_running(given, cluster)
     except ServerDownError as error:
         return {**facts, "down": error.what}
-    except (PostgresError, OSError) as error:
+    except (DatabaseError, OSError) as error:
         return {**facts, "error": str(error)}
     return facts
 

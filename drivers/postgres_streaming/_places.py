@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xcat_ha_drivers.postgres.disk import locked, made, rooted, sync_directory, write_durably
+from xcat_ha_drivers.database.disk import locked, made, rooted, sync_directory, write_durably
 from xcat_ha_drivers.postgres.layout import Layout
 
 BASE_DIR = "/var/lib/xcat-ha/postgres-streaming"
@@ -19,7 +19,6 @@ PASSFILE = f"{OWNER_DIR}/passfile"
 OWN_MARK = "/run/xcat-ha/postgres-own"
 """Since this boot it is certain that the database here is this node's own, so its server may run writable."""
 PROVED_MARK = "/run/xcat-ha/postgres-proved"
-LOCK_WAIT_S = 120.0
 ROLE = "xcat_ha"
 """Of replication, in the database server."""
 
@@ -84,7 +83,7 @@ def slot_of(node_id: str) -> str:
 @contextmanager
 def at_work() -> Iterator[None]:
     """Hold this node's lock of the driver."""
-    with locked(made(rooted(BASE_DIR)) / "lock", LOCK_WAIT_S):
+    with locked(made(rooted(BASE_DIR)) / "lock"):
         yield
 
 

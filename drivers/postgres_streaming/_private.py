@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from xcat_ha_drivers.postgres.disk import free_bytes, no_room
+from xcat_ha_drivers.database.disk import free_bytes, no_room
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import Server
 from xcat_ha_drivers.postgres_streaming._cluster import START_LIMIT_S, Cluster
@@ -38,7 +38,7 @@ def reading(cluster: Cluster) -> Iterator[Server]:
     """The running server, or a private one on a copy of the data directory of a stopped one. Changes nothing that stays.
 
     Raises:
-        PostgresError: there is no room for the copy, or it cannot be started.
+        DatabaseError: there is no room for the copy, or it cannot be started.
     """
     if cluster.runs():
         yield cluster.server

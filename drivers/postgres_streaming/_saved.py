@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from xcat_ha_drivers.database.disk import made, remove_directory, rooted, sha256_of, sync_directory, sync_file, write_durably, writing_below
+from xcat_ha_drivers.database.errors import DatabaseError
 from xcat_ha_drivers.postgres.contents import Contents, look
-from xcat_ha_drivers.postgres.disk import made, remove_directory, rooted, sha256_of, sync_directory, sync_file, write_durably, writing_below
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import Server
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster
@@ -35,7 +36,7 @@ def has_own_database(cluster: Cluster) -> bool:
     A stopped server is asked by what its directory says: a standby has none of its own.
 
     Raises:
-        PostgresError: that cannot be told.
+        DatabaseError: that cannot be told.
     """
     if not cluster.runs():
         if cluster.has_signal:
@@ -64,7 +65,7 @@ def save(node: str, cluster: Cluster) -> Path | None:
     """Save xCAT's database; returns where, None if there is none of this node's own. What is saved already is not saved again.
 
     Raises:
-        PostgresError: it cannot be read and its files cannot be copied either, or the disk is full.
+        DatabaseError: it cannot be read and its files cannot be copied either, or the disk is full.
     """
     directory = made(rooted(DIVERGED_DIR))
     with writing_below(directory, "this node's database is as it was"):
@@ -75,7 +76,7 @@ def save(node: str, cluster: Cluster) -> Path | None:
         try:
             with on_own_data(cluster, writable=True) as server:
                 place = _dump(node, cluster, server) if cluster.database in _names(server) else None
-        except PostgresError as error:
+        except DatabaseError as error:
             return _keep_files(node, cluster, str(error))
     if place is not None:
         _note_position(place, cluster)
@@ -180,7 +181,7 @@ def _keep_files(node: str, cluster: Cluster, why: str) -> Path:
         for path in (fresh / "data").rglob("*"):
             if path.is_file() and not path.is_symlink():
                 sync_file(path)
-    except (OSError, PostgresError, shutil.Error):
+    except (OSError, DatabaseError, shutil.Error):
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return _finish(fresh, node, digest[:20], {"kind": "files", "node": node, "id": digest, "why": why})

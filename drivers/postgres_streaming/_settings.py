@@ -11,9 +11,10 @@ import os
 import subprocess
 from pathlib import Path
 
+from xcat_ha_drivers.database.disk import rooted, sync_directory, write_durably
+from xcat_ha_drivers.database.errors import DatabaseError
 from xcat_ha_drivers.postgres import access
 from xcat_ha_drivers.postgres.daemon import start_at_boot, why_not_at_boot
-from xcat_ha_drivers.postgres.disk import rooted, sync_directory, write_durably
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.location import require_postgres
 from xcat_ha_drivers.postgres.server import MAINTENANCE
@@ -84,7 +85,7 @@ def _method(given: Given, cluster: Cluster) -> str:
     user = require_postgres(given.xcat_dir).location.user
     try:
         legacy = cluster.server.ask(_VERIFIERS, variables={"user": user})
-    except PostgresError:
+    except DatabaseError:
         legacy = []
     if not legacy:
         present = access.block_of(Path(cluster.layout.hba_file).read_text(encoding="utf-8", errors="surrogateescape"), BLOCK)

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from xcat_ha_drivers.postgres.disk import rooted
+from xcat_ha_drivers.database.disk import rooted
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import MAINTENANCE
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster

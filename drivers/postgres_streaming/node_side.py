@@ -1,46 +1,18 @@
 """The programs on a node: ``python3 -m xcat_ha_drivers.postgres_streaming.node_side VERB --option=value …``, standard library only.
 
-Questions end with ``HOLDS`` or ``FAILS: reason`` and exit with 0; everything else exits with 0 when done, and with 1 and one line on stderr
-when not.
+See :mod:`xcat_ha_drivers.database.program` for how they answer.
 """
 # ruff: noqa: PLC0415  # starting Python is most of an answer's time: what only some verbs need is imported by them
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from xcat_ha_drivers.postgres.errors import PostgresError
+from xcat_ha_drivers.database.program import Program
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster, cluster_of
 from xcat_ha_drivers.postgres_streaming._places import PROVED_MARK, Given, at_work, clear_mark
-
-_READERS: Mapping[str, Callable[[str], object]] = {
-    "slot_mib": int,
-    "degrade_after_s": int,
-    "confirm_s": float,
-    "service": lambda text: tuple(word for word in text.split(",") if word),
-}
-
-
-def read_words(words: Sequence[str]) -> Given:
-    """Read ``--option=value`` and ``--switch``.
-
-    Raises:
-        PostgresError: an option is unknown, missing or malformed.
-    """
-    values: dict[str, object] = {}
-    try:
-        for word in words:
-            name, equals, value = word.removeprefix("--").partition("=")
-            field = name.replace("-", "_")
-            if field not in Given._fields or not word.startswith("--"):
-                raise ValueError(f"unknown word {word!r}")  # noqa: TRY301  # handled with its likes, just below
-            values[field] = _READERS.get(field, str)(value) if equals else True
-        return Given(**values)  # type: ignore[arg-type]  # the readers above see to the types
-    except (ValueError, TypeError) as error:
-        raise PostgresError(f"node_side was called wrongly ({error})", hint="install the same version of xcat-ha on both nodes") from error
 
 
 def _observe(given: Given) -> str:
@@ -87,7 +59,7 @@ def _prepare(given: Given, cluster: Cluster) -> str:
 
 
 def _follow(given: Given, cluster: Cluster) -> str:
-    from xcat_ha_drivers.postgres.daemon import refuse_if_xcatd_runs
+    from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
     from xcat_ha_drivers.postgres_streaming._follow import follow
 
     refuse_if_xcatd_runs()
@@ -109,7 +81,7 @@ def _point_login(given: Given, cluster: Cluster) -> str:
 
 
 def _give_up(given: Given, cluster: Cluster) -> str:
-    from xcat_ha_drivers.postgres.daemon import refuse_if_xcatd_runs
+    from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
     from xcat_ha_drivers.postgres_streaming._roles import give_up
 
     refuse_if_xcatd_runs()
@@ -124,7 +96,7 @@ def _drain(_given: Given, cluster: Cluster) -> str:
 
 
 def _promote(given: Given, cluster: Cluster) -> str:
-    from xcat_ha_drivers.postgres.daemon import refuse_if_xcatd_runs
+    from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
     from xcat_ha_drivers.postgres_streaming._roles import promote
 
     refuse_if_xcatd_runs()
@@ -226,7 +198,7 @@ def _is_saved(_given: Given, cluster: Cluster) -> str:
     return why_not_saved(cluster)
 
 
-QUESTIONS: Mapping[str, Callable[[Given, Cluster], str]] = {
+_QUESTIONS: Mapping[str, Callable[[Given, Cluster], str]] = {
     "is-prepared": _is_prepared,
     "is-following": _is_following,
     "has-login": _has_login,
@@ -240,10 +212,10 @@ QUESTIONS: Mapping[str, Callable[[Given, Cluster], str]] = {
 }
 """They read; they return why not, or nothing."""
 
-PLAIN: Mapping[str, Callable[[Given], str]] = {"observe": _observe, "forget-mark": _forget_mark}
+_PLAIN: Mapping[str, Callable[[Given], str]] = {"observe": _observe, "forget-mark": _forget_mark}
 """They need no server that can be found; they return what is printed."""
 
-READERS: Mapping[str, Callable[[Given, Cluster], str]] = {
+_READERS: Mapping[str, Callable[[Given, Cluster], str]] = {
     "has-node": _has_node,
     "contents": _contents,
     "site": _site,
@@ -252,7 +224,7 @@ READERS: Mapping[str, Callable[[Given, Cluster], str]] = {
 }
 """They read; they return what is printed."""
 
-CHANGERS: Mapping[str, Callable[[Given, Cluster], str]] = {
+_CHANGERS: Mapping[str, Callable[[Given, Cluster], str]] = {
     "prepare": _prepare,
     "follow": _follow,
     "take-login": _take_login,
@@ -268,40 +240,33 @@ CHANGERS: Mapping[str, Callable[[Given, Cluster], str]] = {
 """They change, one at a time on a node; they return what is printed."""
 
 
-def main(words: Sequence[str]) -> int:
-    """Run one verb."""
-    os.umask(0o077)
-    verb, node = (words[0] if words else ""), "?"
-    if verb not in {*PLAIN, *QUESTIONS, *READERS, *CHANGERS}:
-        print(f"usage: node_side {'|'.join((*PLAIN, *QUESTIONS, *READERS, *CHANGERS))} --node=ID ...", file=sys.stderr)
-        return 2
-    try:
-        given = read_words(words[1:])
-        node = given.node
-        print(_answer(verb, given))
-    except PostgresError as error:
-        if verb not in QUESTIONS:
-            print(f"{node}: {error}", file=sys.stderr)
-            return 1
-        print(f"FAILS: {' '.join(str(error).split())}")
-    except OSError as error:
-        print(f"{node}: {error}; hint: check that file and its file system, then run it again", file=sys.stderr)
-        return 1
-    return 0
+def _reading(answer: Callable[[Given, Cluster], str]) -> Callable[[Given], str]:
+    return lambda given: answer(given, cluster_of(given))
 
 
-def _answer(verb: str, given: Given) -> str:
-    if verb in PLAIN:
-        return PLAIN[verb](given)
-    if verb in CHANGERS:
+def _changing(work: Callable[[Given, Cluster], str]) -> Callable[[Given], str]:
+    def alone(given: Given) -> str:
         with at_work():
-            return CHANGERS[verb](given, cluster_of(given))
-    cluster = cluster_of(given)
-    if verb in READERS:
-        return READERS[verb](given, cluster)
-    reason = QUESTIONS[verb](given, cluster)
-    return f"FAILS: {' '.join(reason.split())}" if reason else "HOLDS"
+            return work(given, cluster_of(given))
 
+    return alone
+
+
+PROGRAM = Program(
+    given=Given,
+    readers={
+        "slot_mib": int,
+        "degrade_after_s": int,
+        "confirm_s": float,
+        "service": lambda text: tuple(word for word in text.split(",") if word),
+    },
+    questions={name: _reading(question) for name, question in _QUESTIONS.items()},
+    verbs={
+        **_PLAIN,
+        **{name: _reading(answer) for name, answer in _READERS.items()},
+        **{name: _changing(work) for name, work in _CHANGERS.items()},
+    },
+)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(PROGRAM.run(sys.argv[1:]))

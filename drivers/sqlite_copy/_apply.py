@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from xcat_ha_drivers.sqlite_copy._disk import (
-    SIDE_SUFFIXES,
-    CopyError,
-    copy_durably,
-    rooted,
-    side_by_side,
-    sync_directory,
-    writing_below,
-)
+from xcat_ha_drivers.database.disk import rooted, sync_directory, writing_below
+from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
+from xcat_ha_drivers.sqlite_copy._disk import SIDE_SUFFIXES, CopyError, copy_durably, side_by_side
 from xcat_ha_drivers.sqlite_copy._generations import Generation
 from xcat_ha_drivers.sqlite_copy._live import APPLIED, APPLYING, Known, Marker, live_table, read_known, write_known, write_marker
 from xcat_ha_drivers.sqlite_copy._manifest import Table
 from xcat_ha_drivers.sqlite_copy._tables import look, table_paths
-from xcat_ha_drivers.sqlite_copy._xcat import refuse_if_xcatd_runs, wait_until_unused
+from xcat_ha_drivers.sqlite_copy._xcat import wait_until_unused
 
 _PREFIX = ".xcat-ha-"
 
@@ -31,7 +26,7 @@ def put_in_place(generation: Generation, xcat_dir: str, *, wait_s: float) -> Non
     ``applied``. Until the first rename the old copy is whole; after it the marker sends every reader to the generation.
 
     Raises:
-        CopyError: xcatd runs, a process has a table open, the disk is full, or the generation is damaged.
+        DatabaseError: xcatd runs, a process has a table open, the disk is full, or the generation is damaged.
     """
     refuse_if_xcatd_runs()
     wait_until_unused(xcat_dir, wait_s)
@@ -69,7 +64,7 @@ def _is(path: Path, wanted: Table, known: Known, wait_s: float) -> bool:
         return False
     try:
         found = live_table(path, known, wait_s)
-    except CopyError:  # not a table, damaged: it is replaced
+    except DatabaseError:  # not a table, damaged: it is replaced
         return False
     return found._replace(counter=0) == wanted._replace(counter=0)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from xcat_ha_drivers.sqlite_copy._disk import CopyError
-from xcat_ha_drivers.sqlite_copy._generations import generation_paths, newest
+from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.xcatd import sign_of_xcatd
+from xcat_ha_drivers.sqlite_copy._disk import generations
+from xcat_ha_drivers.sqlite_copy._generations import newest
 from xcat_ha_drivers.sqlite_copy._live import HANDED_OVER, PROMOTED, in_place, is_writable
 from xcat_ha_drivers.sqlite_copy._tables import journal_of, look, table_paths
-from xcat_ha_drivers.sqlite_copy._xcat import database_location, require_sqlite, sign_of_xcatd
+from xcat_ha_drivers.sqlite_copy._xcat import database_location, require_sqlite
 
 
 def observation(xcat_dir: str, wait_s: float) -> dict[str, Any]:
@@ -21,14 +23,14 @@ def observation(xcat_dir: str, wait_s: float) -> dict[str, Any]:
         answer["kind"], answer["tables"], answer["id"], answer["trouble"] = found.kind, found.tables, found.id, found.trouble
         answer["marker"] = found.marker._asdict() if found.marker else None
         answer["journals"] = [path.name for path in table_paths(xcat_dir) if journal_of(path).exists()]
-        answer["generations"] = [path.name for path in generation_paths()]
+        answer["generations"] = [path.name for path in generations().paths()]
         last = newest()
         answer["newest"] = (
             {"name": last.path.name, "source": last.manifest.source, "snapshot_time": last.manifest.snapshot_time, "id": last.manifest.id}
             if last
             else None
         )
-    except CopyError as error:
+    except DatabaseError as error:
         answer["error"] = str(error)
     return answer
 

@@ -5,19 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from xcat_ha_drivers.sqlite_copy._disk import (
-    SIDE_SUFFIXES,
-    STATE_DIR,
-    CopyError,
-    base,
-    copy_durably,
-    remove_leftovers,
-    rooted,
-    sha256_of,
-    side_by_side,
-    sync_directory,
-    writing_below,
-)
+from xcat_ha_drivers.database.disk import remove_leftovers, rooted, sha256_of, sync_directory, writing_below
+from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.sqlite_copy._disk import SIDE_SUFFIXES, STATE_DIR, base, copy_durably, side_by_side
 from xcat_ha_drivers.sqlite_copy._live import Known, live_table, read_known
 from xcat_ha_drivers.sqlite_copy._manifest import Manifest, Table, id_of, read_manifest, write_manifest
 from xcat_ha_drivers.sqlite_copy._snapshot import copy_tables
@@ -38,7 +28,7 @@ def saved_copy(xcat_dir: str, wait_s: float) -> Path | None:
         try:
             if read_manifest(path).id == content:
                 return path
-        except CopyError:
+        except DatabaseError:
             continue
     return None
 
@@ -50,7 +40,7 @@ def save(node: str, xcat_dir: str, *, wait_s: float) -> Path:
     keep an old primary from rejoining, and nothing of it is lost.
 
     Raises:
-        CopyError: a table is locked for too long, or the disk is full.
+        DatabaseError: a table is locked for too long, or the disk is full.
     """
     started = time.time()
     base()
@@ -65,7 +55,7 @@ def save(node: str, xcat_dir: str, *, wait_s: float) -> Path:
                 sound += copy_tables([path], fresh, {}, fresh, wait_s=wait_s)
             except BusyError:
                 raise
-            except CopyError as error:
+            except DatabaseError as error:
                 damaged[path.name] = str(error)
                 _copy_as_it_is(path, fresh)
         tables = {copy.path.name: copy.table for copy in sound}
@@ -92,11 +82,9 @@ def _record(path: Path, known: Known, wait_s: float) -> Table:
         return live_table(path, known, wait_s)
     except BusyError:
         raise
-    except CopyError:
+    except DatabaseError:
         status = path.stat()
-        with path.open("rb") as file:
-            sha256 = sha256_of(file.fileno())
-        return Table(sha256, status.st_size, status.st_mode & 0o777, status.st_uid, status.st_gid)
+        return Table(sha256_of(path), status.st_size, status.st_mode & 0o777, status.st_uid, status.st_gid)
 
 
 def _copy_as_it_is(path: Path, target: Path) -> None:

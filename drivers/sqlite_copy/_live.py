@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR, CopyError, base, generations, rooted, side_by_side, write_durably, writing_below
-from xcat_ha_drivers.sqlite_copy._generations import generation_paths, newest_number
-from xcat_ha_drivers.sqlite_copy._manifest import Table, id_of, stamp_of
+from xcat_ha_drivers.database.disk import rooted, write_durably, writing_below
+from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.generations import stamp_of
+from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR, CopyError, base, generations, side_by_side
+from xcat_ha_drivers.sqlite_copy._manifest import Table, id_of
 from xcat_ha_drivers.sqlite_copy._tables import Seen, journal_of, look, table_paths
 
 APPLYING, APPLIED, HANDED_OVER, PROMOTED = "applying", "applied", "handed-over", "promoted"
@@ -143,7 +145,7 @@ def in_place(xcat_dir: str, wait_s: float) -> InPlace:
     content, trouble = "", ""
     try:
         content = id_of(live_tables(xcat_dir, wait_s)) if paths else ""
-    except CopyError as error:
+    except DatabaseError as error:
         trouble = str(error)
     return InPlace(_kind(marker, content, tables=len(paths)), marker, len(paths), content, trouble)
 
@@ -151,9 +153,9 @@ def in_place(xcat_dir: str, wait_s: float) -> InPlace:
 def pending_generation(marker: Marker | None) -> Path | None:
     """The complete generation that counts instead of the files in place, because a run died before they were (all) replaced by it."""
     if marker is not None and marker.state == APPLYING:
-        return generations() / marker.generation
-    is_older = marker is None or (marker.state in (PROMOTED, HANDED_OVER) and newest_number() > marker.newest)
-    return generation_paths()[-1] if is_older and newest_number() else None
+        return generations().directory / marker.generation
+    is_older = marker is None or (marker.state in (PROMOTED, HANDED_OVER) and generations().newest_number() > marker.newest)
+    return generations().newest_path() if is_older else None
 
 
 def _kind(marker: Marker | None, content: str, *, tables: int) -> str:

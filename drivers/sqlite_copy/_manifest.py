@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xcat_ha_drivers.sqlite_copy._disk import MANIFEST, TABLE_SUFFIX, CopyError, write_durably, writing_below
+from xcat_ha_drivers.database.disk import write_durably, writing_below
+from xcat_ha_drivers.database.generations import stamp_of
+from xcat_ha_drivers.sqlite_copy._disk import MANIFEST, TABLE_SUFFIX, CopyError
 
 FORMAT_VERSION = 1
 _TABLE_NAME = re.compile(r"[^./\0\n][^/\0\n]*" + re.escape(TABLE_SUFFIX))
@@ -57,11 +59,6 @@ def id_of(tables: Mapping[str, Table]) -> str:
     """The id of a set of tables: equal for equal names, contents, modes and owners (and for nothing else)."""
     lines = (f"{table.sha256} {table.mode:o} {table.uid} {table.gid} {name}\n" for name, table in sorted(tables.items()))
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:20]
-
-
-def stamp_of(content: str, snapshot_time: float) -> str:
-    """The stamp of a copy, which is also the name of a snapshot's directory."""
-    return f"{content}-{snapshot_time:.6f}"
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

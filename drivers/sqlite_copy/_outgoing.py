@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from xcat_ha_drivers.sqlite_copy._disk import CopyError, outgoing
+from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.sqlite_copy._disk import outgoing
 from xcat_ha_drivers.sqlite_copy._live import is_unchanged, read_known
 from xcat_ha_drivers.sqlite_copy._manifest import Manifest, Table, id_of, read_manifest
 from xcat_ha_drivers.sqlite_copy._tables import Seen, look, table_paths
@@ -23,7 +24,7 @@ def current_snapshot() -> Manifest | None:
     try:
         manifest = read_manifest(current)
         sizes = {name: (current / name).stat().st_size for name in manifest.tables}
-    except (CopyError, OSError):
+    except (DatabaseError, OSError):
         return None
     return manifest if all(sizes[name] == table.size for name, table in manifest.tables.items()) else None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from xcat_ha_drivers.sqlite_copy._disk import CopyError, rooted
+from xcat_ha_drivers.database.disk import rooted
+from xcat_ha_drivers.sqlite_copy._disk import CopyError
 from xcat_ha_drivers.sqlite_copy._live import pending_generation, read_marker
 from xcat_ha_drivers.sqlite_copy._sqlite import reading, worded
 from xcat_ha_drivers.sqlite_copy._tables import HotJournalError, journal_of, look

@@ -6,18 +6,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from xcat_ha_drivers.sqlite_copy._disk import (
-    CopyError,
-    base,
-    outgoing,
-    remove_directory,
-    remove_leftovers,
-    sha256_of,
-    side_by_side,
-    sync_directory,
-    sync_file,
-    writing_below,
-)
+from xcat_ha_drivers.database.disk import remove_directory, remove_leftovers, sha256_of, sync_directory, sync_file, writing_below
+from xcat_ha_drivers.sqlite_copy._disk import CopyError, base, outgoing, side_by_side
 from xcat_ha_drivers.sqlite_copy._live import Known, is_unchanged, read_known, write_known
 from xcat_ha_drivers.sqlite_copy._manifest import Manifest, Table, write_manifest
 from xcat_ha_drivers.sqlite_copy._outgoing import record_of
@@ -110,9 +100,8 @@ def _link(path: Path, target: Path, known: Known, earlier: Path) -> Copied | Non
     seen, copy = look(path), earlier / path.name
     if not is_unchanged(path, seen, known) or not copy.is_file():
         return None
-    with copy.open("rb") as file:
-        if sha256_of(file.fileno()) != known[path.name][1]:
-            return None
+    if sha256_of(copy) != known[path.name][1]:
+        return None
     (target / path.name).hardlink_to(copy.resolve())
     return Copied(path, seen, record_of(path, seen, known[path.name][1]))
 
@@ -145,6 +134,4 @@ def _finish(path: Path, seen: Seen, target: Path) -> Copied:
     copy = target / path.name
     prove(copy, path)
     sync_file(copy)
-    with copy.open("rb") as file:
-        sha256 = sha256_of(file.fileno())
-    return Copied(path, seen, record_of(path, seen, sha256)._replace(size=_size(copy)))
+    return Copied(path, seen, record_of(path, seen, sha256_of(copy))._replace(size=_size(copy)))

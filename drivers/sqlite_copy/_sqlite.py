@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from xcat_ha_drivers.sqlite_copy._disk import CopyError, sha256_of
+from xcat_ha_drivers.database.disk import sha256_of_open
+from xcat_ha_drivers.sqlite_copy._disk import CopyError
 from xcat_ha_drivers.sqlite_copy._tables import HEADER_BYTES, BusyError, HotJournalError, Seen, seen_in
 
 # What SQLite's backup writes anew into the copy's header: change counter, schema cookie, version-valid-for and library version.
@@ -96,7 +97,7 @@ def reading(path: Path, wait_s: float) -> Iterator[Live]:
 def hash_live(path: Path, wait_s: float) -> tuple[Seen, str]:
     """How a table looks and the SHA-256 of what is committed in it; changes nothing."""
     with reading(path, wait_s) as live:
-        return seen_in(path, live.handle), sha256_of(live.handle)
+        return seen_in(path, live.handle), sha256_of_open(live.handle)
 
 
 def back_up(live: Live, target: Path) -> Seen:

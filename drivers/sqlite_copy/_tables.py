@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from xcat_ha_drivers.sqlite_copy._disk import SIDE_SUFFIXES, TABLE_SUFFIX, CopyError, rooted
+from xcat_ha_drivers.database.disk import rooted
+from xcat_ha_drivers.sqlite_copy._disk import SIDE_SUFFIXES, TABLE_SUFFIX, CopyError
 
 MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
 from xcat_ha_drivers.sqlite_copy._apply import put_in_place
-from xcat_ha_drivers.sqlite_copy._disk import CopyError, side_by_side
+from xcat_ha_drivers.sqlite_copy._disk import CopyError, generations, side_by_side
 from xcat_ha_drivers.sqlite_copy._diverged import save
-from xcat_ha_drivers.sqlite_copy._generations import newest, newest_number
+from xcat_ha_drivers.sqlite_copy._generations import newest
 from xcat_ha_drivers.sqlite_copy._live import HANDED_OVER, PROMOTED, InPlace, Marker, in_place, is_writable, write_marker
 from xcat_ha_drivers.sqlite_copy._outgoing import current_snapshot
 from xcat_ha_drivers.sqlite_copy._sqlite import close as close_table
 from xcat_ha_drivers.sqlite_copy._sqlite import open_locked
 from xcat_ha_drivers.sqlite_copy._tables import table_paths
-from xcat_ha_drivers.sqlite_copy._xcat import refuse_if_xcatd_runs, require_sqlite
+from xcat_ha_drivers.sqlite_copy._xcat import require_sqlite
 
 
 def promote(node: str, xcat_dir: str, *, wait_s: float) -> str:
     """Make the newest copy (or, where the tables are this node's own, these) the writable database; returns what was done.
 
     Raises:
-        CopyError: xcatd runs, there is nothing to promote, or a table is damaged or cannot be written.
+        DatabaseError: xcatd runs, there is nothing to promote, or a table is damaged or cannot be written.
     """
     refuse_if_xcatd_runs()
     require_sqlite(xcat_dir)
@@ -32,7 +33,7 @@ def promote(node: str, xcat_dir: str, *, wait_s: float) -> str:
     side_by_side(lambda path: _recover_and_prove(path, wait_s), paths)
     if not is_writable(xcat_dir):
         raise CopyError(f"{xcat_dir} is not writable", state="the copy is in place", hint="is it mounted read-only?")
-    write_marker(base._replace(newest=newest_number()))
+    write_marker(base._replace(newest=generations().newest_number()))
     return f"promoted {base.generation or base.id}"
 
 
@@ -68,10 +69,10 @@ def note_handed_over(xcat_dir: str, peer: str, *, wait_s: float) -> None:
     """Note that the peer took over exactly what is in place here: from now on these tables are a copy.
 
     Raises:
-        CopyError: xcatd runs, or the tables are not those of the snapshot that was handed over.
+        DatabaseError: xcatd runs, or the tables are not those of the snapshot that was handed over.
     """
     refuse_if_xcatd_runs()
     snapshot, found = current_snapshot(), in_place(xcat_dir, wait_s)
     if snapshot is None or found.id != snapshot.id:
         raise CopyError("the tables are not those of the last snapshot", hint="run the hand-over again")
-    write_marker(Marker(HANDED_OVER, "", snapshot.id, peer, snapshot.snapshot_time, newest_number()))
+    write_marker(Marker(HANDED_OVER, "", snapshot.id, peer, snapshot.snapshot_time, generations().newest_number()))

@@ -1,8 +1,7 @@
-"""What the node's xCAT says about its database, and whether xCAT is at work on it.
+"""What the node's xCAT says about its database, and whether somebody has it open.
 
 Facts: xCAT resolves its database as ``XCATCFG``, else the first line of ``/etc/xcat/cfgloc``, else ``/opt/xcat/cfg`` if that directory
-exists, else ``/etc/xcat``; a value without ``:`` is a directory of SQLite files (``Table.pm`` get_xcatcfg). xcatd is known by its process
-titles; its pid file stays behind.
+exists, else ``/etc/xcat``; a value without ``:`` is a directory of SQLite files (``Table.pm`` get_xcatcfg).
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ import os
 import time
 from pathlib import Path
 
-from xcat_ha_drivers.sqlite_copy._disk import CopyError, rooted
+from xcat_ha_drivers.database.disk import rooted
+from xcat_ha_drivers.sqlite_copy._disk import CopyError
 
 CFGLOC = "/etc/xcat/cfgloc"
 ENVIRONMENT_FILE = "/etc/sysconfig/xcat"
 OLD_DIR = "/opt/xcat/cfg"
 DEFAULT_DIR = "/etc/xcat"
-XCATD_PORT = 3001
-_LISTEN = "0A"
 
 
 def database_location() -> tuple[str, str]:
@@ -62,48 +60,6 @@ def require_sqlite(xcat_dir: str) -> None:
             f"xCAT keeps its tables in {directory}, the configuration says {xcat_dir}",
             hint=f"set xcat_dir to {directory}",
         )
-
-
-def sign_of_xcatd() -> str:
-    """What shows that xcatd runs here; empty when nothing does.
-
-    Raises:
-        CopyError: the process table cannot be read, so nothing is known.
-    """
-    proc = rooted("/proc")
-    if not proc.is_dir():
-        if proc == Path("/proc"):
-            raise CopyError("/proc is not there, so nobody knows whether xcatd runs", hint="mount /proc")
-        return ""
-    for entry in proc.iterdir():
-        if entry.name.isdigit():
-            words = _words(entry / "cmdline")
-            if words.startswith((b"xcatd: ", b"xcatd SSL: ")) or b"/sbin/xcatd\0" in words:
-                return f"process {entry.name} is {words.split(bytes(1))[0].decode(errors='replace')}"
-    if any(_listens(proc / "net" / name) for name in ("tcp", "tcp6")):
-        return f"something listens on TCP port {XCATD_PORT}"
-    return ""
-
-
-def _words(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:  # the process has ended
-        return b""
-
-
-def _listens(path: Path) -> bool:
-    for line in _words(path).decode().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == XCATD_PORT:
-            return True
-    return False
-
-
-def refuse_if_xcatd_runs() -> None:
-    """A running xcatd would go on with the old files and fail to write (facts: xCAT 1.2)."""
-    if sign := sign_of_xcatd():
-        raise CopyError(f"xcatd runs here ({sign})", hint="stop it: systemctl disable --now xcatd")
 
 
 def wait_until_unused(xcat_dir: str, wait_s: float) -> None:

@@ -1,26 +1,22 @@
 """The programs that run on a node: ``python3 -m xcat_ha_drivers.sqlite_copy.node_side VERB --option=value …`` (standard library only).
 
-Questions end with ``HOLDS`` or ``FAILS: reason`` and exit with 0; everything else exits with 0 when done, and with 1 and one line on stderr
-when not. A sync asks more than it does, and starting Python is most of an answer's time: what only some verbs need is imported by them,
-and the options are read without argparse.
+What only some verbs need is imported by them: a sync asks more than it does, and starting Python is most of an answer's time.
 """
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from xcat_ha_drivers.database.disk import locked
+from xcat_ha_drivers.database.program import Program
 from xcat_ha_drivers.sqlite_copy._ask import observation, received_stamp, why_not_handed_over, why_not_promoted
-from xcat_ha_drivers.sqlite_copy._disk import CopyError, locked
+from xcat_ha_drivers.sqlite_copy._disk import base
 from xcat_ha_drivers.sqlite_copy._outgoing import mark_unsent, why_outdated
 from xcat_ha_drivers.sqlite_copy._tables import table_paths
-
-LOCK_WAIT_S = 120.0
-"""As long as an orphaned rsync may live on after its parent was killed (its own time limit is half of that)."""
 
 
 class Given(NamedTuple):
@@ -59,28 +55,6 @@ class Given(NamedTuple):
     name: str = ""
 
 
-_READERS: Mapping[str, Callable[[str], object]] = {"wait_s": float, "max_age_s": float, "keep": int}
-
-
-def read_words(words: Sequence[str]) -> Given:
-    """Read ``--option=value`` and ``--switch``.
-
-    Raises:
-        CopyError: an option is unknown, missing or malformed.
-    """
-    values: dict[str, object] = {}
-    try:
-        for word in words:
-            name, equals, value = word.removeprefix("--").partition("=")
-            field = name.replace("-", "_")
-            if field not in Given._fields or not word.startswith("--"):
-                raise ValueError(f"unknown word {word!r}")  # noqa: TRY301  # handled with its likes, just below
-            values[field] = _READERS.get(field, str)(value) if equals else True
-        return Given(**values)  # type: ignore[arg-type]  # the readers above see to the types
-    except (ValueError, TypeError) as error:
-        raise CopyError(f"node_side was called wrongly ({error})", hint="install the same version of xcat-ha on both nodes") from error
-
-
 def _observe(given: Given) -> str:
     return json.dumps(observation(given.xcat_dir, given.wait_s))
 
@@ -108,12 +82,12 @@ def _schema(given: Given) -> str:
 
 
 def _snapshot(given: Given) -> str:
+    from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
     from xcat_ha_drivers.sqlite_copy._snapshot import take_snapshot
-    from xcat_ha_drivers.sqlite_copy._xcat import refuse_if_xcatd_runs
 
     if given.stopped:
         refuse_if_xcatd_runs()
-    with locked(LOCK_WAIT_S):
+    with locked(base() / "lock"):
         manifest = take_snapshot(given.node, given.xcat_dir, wait_s=given.wait_s)
         if given.unsent:
             mark_unsent()
@@ -121,34 +95,26 @@ def _snapshot(given: Given) -> str:
 
 
 def _receive(given: Given) -> str:
-    from xcat_ha_drivers.sqlite_copy._receive import Order, receive
+    from xcat_ha_drivers.database.arrival import Order
+    from xcat_ha_drivers.sqlite_copy._receive import receive
 
-    order = Order(
-        given.node,
-        given.source,
-        given.xcat_dir,
-        given.address,
-        given.rsh,
-        given.keep,
-        over_own=given.over_own,
-        wait_s=given.wait_s,
-    )
-    with locked(LOCK_WAIT_S) as lock:
-        manifest = receive(order, lock)
+    order = Order(given.node, given.source, given.address, given.rsh, given.keep, over_own=given.over_own)
+    with locked(base() / "lock") as lock:
+        manifest = receive(order, given.xcat_dir, lock, wait_s=given.wait_s)
     return f"received {manifest.stamp} of {len(manifest.tables)} tables"
 
 
 def _promote(given: Given) -> str:
     from xcat_ha_drivers.sqlite_copy._takeover import promote
 
-    with locked(LOCK_WAIT_S):
+    with locked(base() / "lock"):
         return promote(given.node, given.xcat_dir, wait_s=given.wait_s)
 
 
 def _hand_over(given: Given) -> str:
     from xcat_ha_drivers.sqlite_copy._takeover import note_handed_over
 
-    with locked(LOCK_WAIT_S):
+    with locked(base() / "lock"):
         note_handed_over(given.xcat_dir, given.peer, wait_s=given.wait_s)
     return f"noted as handed over to {given.peer}"
 
@@ -156,7 +122,7 @@ def _hand_over(given: Given) -> str:
 def _save(given: Given) -> str:
     from xcat_ha_drivers.sqlite_copy._diverged import save
 
-    with locked(LOCK_WAIT_S):
+    with locked(base() / "lock"):
         return f"saved in {save(given.node, given.xcat_dir, wait_s=given.wait_s)}"
 
 
@@ -180,15 +146,14 @@ def _is_saved(given: Given) -> str:
     return "the tables as they are now are not saved yet"
 
 
-QUESTIONS: Mapping[str, Callable[[Given], str]] = {
+_QUESTIONS: Mapping[str, Callable[[Given], str]] = {
     "snapshot-is-current": _snapshot_is_current,
     "is-promoted": _is_promoted,
     "is-handed-over": _is_handed_over,
     "is-saved": _is_saved,
 }
-"""They read; they return why not, or nothing."""
 
-VERBS: Mapping[str, Callable[[Given], str]] = {
+_VERBS: Mapping[str, Callable[[Given], str]] = {
     "observe": _observe,
     "received-stamp": _received_stamp,
     "has-node": _has_node,
@@ -200,34 +165,9 @@ VERBS: Mapping[str, Callable[[Given], str]] = {
     "hand-over": _hand_over,
     "save": _save,
 }
-"""The first five read, the others change; they return what is printed."""
+# the first five read, the others change
 
-
-def main(words: Sequence[str]) -> int:
-    """Run one verb."""
-    os.umask(0o077)
-    verb, node = (words[0] if words else ""), "?"
-    if verb not in QUESTIONS and verb not in VERBS:
-        print(f"usage: node_side {'|'.join((*QUESTIONS, *VERBS))} --node=ID --xcat-dir=DIR ...", file=sys.stderr)
-        return 2
-    try:
-        given = read_words(words[1:])
-        node = given.node
-        if verb in VERBS:
-            print(VERBS[verb](given))
-            return 0
-        reason = QUESTIONS[verb](given)
-    except CopyError as error:
-        if verb in VERBS:
-            print(f"{node}: {error}", file=sys.stderr)
-            return 1
-        reason = str(error)
-    except OSError as error:
-        print(f"{node}: {error}; hint: check that file and its file system, then run it again", file=sys.stderr)
-        return 1
-    print(f"FAILS: {' '.join(reason.split())}" if reason else "HOLDS")
-    return 0
-
+PROGRAM = Program(Given, {"wait_s": float, "max_age_s": float, "keep": int}, _QUESTIONS, _VERBS)
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(PROGRAM.run(sys.argv[1:]))

@@ -1,7 +1,7 @@
 """How the programs on a node write, so that a power loss leaves the old or the new, never half of it.
 
-Paths are prefixed with the environment variable ``XCAT_HA_ROOT`` (default ``/``), so that tests run in temporary trees; paths that
-PostgreSQL itself names (its data directory, its configuration's) are real ones and are not.
+Paths are prefixed with the environment variable ``XCAT_HA_ROOT`` (default ``/``), so that tests run in temporary trees; paths that a
+database server itself names (its data directory, its configuration's) are real ones and are not.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from xcat_ha_drivers.postgres.errors import PostgresError
+from xcat_ha_drivers.database.errors import DatabaseError
 
 CHUNK_BYTES = 1 << 20
+LOCK_WAIT_S = 120.0
+"""As long as an orphaned rsync may live on after its parent was killed (its own time limit is half of that)."""
 
 
 def rooted(path: str) -> Path:
@@ -36,13 +38,13 @@ def made(directory: Path) -> Path:
 
 
 @contextmanager
-def locked(path: Path, wait_s: float) -> Iterator[int]:
+def locked(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[int]:
     """Hold a lock file; yields its descriptor, to be inherited by children that write.
 
     A program that survived the death of its caller is waited for, never doubled.
 
     Raises:
-        PostgresError: somebody else holds it for longer than ``wait_s`` seconds.
+        DatabaseError: somebody else holds it for longer than ``wait_s`` seconds.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + wait_s
@@ -53,7 +55,7 @@ def locked(path: Path, wait_s: float) -> Iterator[int]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise PostgresError(
+                    raise DatabaseError(
                         f"another copy of the database is at work (lock {path} is held)", hint=f"wait for it, or find it: fuser -v {path}"
                     ) from None
                 time.sleep(0.05)
@@ -75,15 +77,21 @@ def writing_below(path: Path, untouched: str) -> Iterator[None]:
 
 def free_bytes(path: Path) -> int:
     """What is left on the file system of ``path`` (or of its nearest directory that is there)."""
-    while not path.exists():
-        path = path.parent
-    figures = os.statvfs(path)
+    figures = os.statvfs(_nearest(path))
     return figures.f_bavail * figures.f_frsize
 
 
-def no_room(path: Path, untouched: str, reason: str) -> PostgresError:
+def _nearest(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def no_room(path: Path, untouched: str, reason: str) -> DatabaseError:
     """The error for a file system that takes nothing more."""
-    return PostgresError(f"cannot write below {path}: {reason}, {free_bytes(path)} bytes free", state=untouched, hint="make room there")
+    return DatabaseError(
+        f"cannot write below {path}: {reason}, {free_bytes(path)} bytes free", state=untouched, hint=f"make room in {_nearest(path)}"
+    )
 
 
 def sync_directory(path: Path) -> None:
@@ -104,6 +112,13 @@ def sync_file(path: Path) -> None:
         os.close(handle)
 
 
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of ``data``; ``os.write`` may write less (a disk that fills up does so before it refuses)."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
 def write_durably(path: Path, text: str, *, like: os.stat_result | None = None) -> None:
     """Replace a small text file: temporary file beside it, fsync, rename, fsync of the directory.
 
@@ -112,9 +127,7 @@ def write_durably(path: Path, text: str, *, like: os.stat_result | None = None) 
     temporary = path.with_name(f".{path.name}.xcat-ha")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        view = memoryview(text.encode("utf-8", "surrogateescape"))
-        while view:
-            view = view[os.write(handle, view) :]
+        write_all(handle, text.encode("utf-8", "surrogateescape"))
         if like is not None:
             if (like.st_uid, like.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(handle, like.st_uid, like.st_gid)
@@ -128,10 +141,17 @@ def write_durably(path: Path, text: str, *, like: os.stat_result | None = None) 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file."""
-    digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
+        return sha256_of_open(file.fileno())
+
+
+def sha256_of_open(handle: int) -> str:
+    """SHA-256 of an open file, from its beginning."""
+    digest = hashlib.sha256()
+    offset = 0
+    while chunk := os.pread(handle, CHUNK_BYTES, offset):
+        digest.update(chunk)
+        offset += len(chunk)
     return digest.hexdigest()
 
 
