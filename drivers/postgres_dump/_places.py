@@ -11,7 +11,6 @@ from xcat_ha_drivers.postgres_dump._manifest import Manifest, read_manifest
 
 STATE_DIR = "/var/lib/xcat-ha"
 BASE_DIR = f"{STATE_DIR}/postgres-dump"
-OUTGOING = f"{BASE_DIR}/outgoing"
 
 
 def base() -> Path:
@@ -21,7 +20,7 @@ def base() -> Path:
 
 def outgoing() -> Path:
     """Where snapshots of this node's own database wait for the peer."""
-    return rooted(OUTGOING)
+    return rooted(BASE_DIR) / "outgoing"
 
 
 def unsent() -> Path:

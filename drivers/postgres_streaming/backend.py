@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from attrs import evolve
 
@@ -12,8 +12,10 @@ from xcat_ha.interfaces import Capability, Contents, ReplicaRole, ReplicaState, 
 from xcat_ha.models import Engine, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Check, Command, Completed, Probe, SamePrinted, SaysVerdict, Step, Steps, reads
 from xcat_ha.xcat.services import xcatd_is_stopped
-from xcat_ha_drivers.postgres_streaming.programs import Programs, data_directory, when_standby_gone
+from xcat_ha_drivers.postgres_streaming.programs import Programs, when_standby_gone
 from xcat_ha_drivers.postgres_streaming.states import state_of
+from xcat_ha_drivers.replication.answers import contents_of, is_not_installed
+from xcat_ha_drivers.replication.options import directory
 
 STOPPED_READ_TIMEOUT_S = 1800.0
 """A stopped database is read in a private copy, which may need recovery."""
@@ -55,7 +57,7 @@ class PostgresStreaming(ReplicationBackend):
         self.degrade_after_s = self.option("degrade_after_s", 10)
         self._on = Programs(
             pair=pair,
-            data_directory=data_directory(pair, options),
+            data_directory=directory(pair, options, "data_directory", example="/var/lib/postgresql/15/main"),
             slot_mib=self.option("max_slot_wal_mib", 1024),
             synchronous=self.when_gone,
             degrade_after_s=self.degrade_after_s,
@@ -77,8 +79,7 @@ class PostgresStreaming(ReplicationBackend):
                 return state_of(json.loads(full.stdout))
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                 return ReplicaState(role=None, healthy=None, detail="the node's answer could not be understood")
-        not_installed = full.returncode == 127 or "No module named" in full.stderr or "No such file or directory" in full.stderr
-        if full.returncode is not None and not_installed and plain.ok and plain.stdout.strip() == "server none":
+        if is_not_installed(full) and plain.ok and plain.stdout.strip() == "server none":
             return ReplicaState(role=ReplicaRole.NONE, healthy=None, detail="no PostgreSQL server; xcat-ha is not installed on this node")
         return ReplicaState(role=None, healthy=None, detail=full.summary)
 
@@ -96,11 +97,7 @@ class PostgresStreaming(ReplicationBackend):
 
     def interpret_contents(self, answer: Completed) -> Contents | None:
         """The node's JSON."""
-        try:
-            document: Any = json.loads(answer.stdout) if answer.ok else None
-            return Contents({name: frozenset(rows) for name, rows in document["tables"].items()}, frozenset(document["nodes"]))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
+        return contents_of(answer)
 
     # -- copying
 

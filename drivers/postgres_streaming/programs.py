@@ -10,6 +10,7 @@ from xcat_ha.errors import ConfigError
 from xcat_ha.models import Node, Pair
 from xcat_ha.ssh_command import rsh_words
 from xcat_ha.steps import Check, Command, Probe, SaysVerdict, changes, reads
+from xcat_ha_drivers.replication.options import word
 
 NODE_SIDE = "xcat_ha_drivers.postgres_streaming.node_side"
 READ_TIMEOUT_S = 90.0
@@ -20,20 +21,13 @@ _MODES = ("asynchronous", "synchronous")
 _GONE = ("wait", "degrade")
 
 
-def _word(pair: Pair, options: Mapping[str, object], name: str, default: str) -> str:
-    value = options.get(name, default)
-    if not isinstance(value, str):
-        raise ConfigError(f"option {name!r} must be a string, not {value!r}", where=pair.source, hint=f'for example {name} = "…"')
-    return value
-
-
 def when_standby_gone(pair: Pair, options: Mapping[str, object]) -> str:
     """``wait`` or ``degrade``; empty for an asynchronous standby.
 
     Raises:
         ConfigError: the mode is not known, or nobody decided between waiting and losing.
     """
-    mode, gone = _word(pair, options, "mode", _MODES[0]), _word(pair, options, "when_standby_gone", "")
+    mode, gone = word(pair, options, "mode", _MODES[0]), word(pair, options, "when_standby_gone")
     if mode not in _MODES:
         raise ConfigError(f"option 'mode' is {mode!r}", where=pair.source, hint=f"use one of: {', '.join(_MODES)}")
     if mode == "asynchronous":
@@ -46,18 +40,6 @@ def when_standby_gone(pair: Pair, options: Mapping[str, object]) -> str:
         hint = '"wait": xCAT stands still while the standby is gone; "degrade": it goes on, and may lose what it writes then'
         raise ConfigError(f"mode is synchronous, and option 'when_standby_gone' {said}", where=pair.source, hint=hint)
     return gone
-
-
-def data_directory(pair: Pair, options: Mapping[str, object]) -> str:
-    """Empty: the only server of a node.
-
-    Raises:
-        ConfigError: it is no absolute path.
-    """
-    path = _word(pair, options, "data_directory", "")
-    if path and not path.startswith("/"):
-        raise ConfigError("option 'data_directory' must be an absolute path", where=pair.source, hint="as SHOW data_directory says")
-    return path
 
 
 @frozen

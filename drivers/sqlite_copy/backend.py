@@ -6,22 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from attrs import evolve
-
-from xcat_ha.interfaces import Capability, Contents, ReplicaRole, ReplicaState, ReplicationBackend
-from xcat_ha.models import STATE_DIR, Engine, Node, Pair
-from xcat_ha.ssh_command import rsh_words
-from xcat_ha.steps import Check, Command, Completed, Effect, ExitStatus, Probe, SamePrinted, SaysVerdict, Step, Steps, changes, reads
-from xcat_ha.xcat.services import xcatd_is_stopped
-
-NODE_SIDE = "xcat_ha_drivers.sqlite_copy.node_side"
-OUTGOING = f"{STATE_DIR}/sqlite-copy/outgoing"
-READ_TIMEOUT_S = 60.0
-COPY_TIMEOUT_S = 3600.0
-"""An audit log may have grown to gigabytes (it grows without bound), and the line may be slow."""
-
-_UNSENT_OR = '[ -e "${XCAT_HA_ROOT%/}$1" ] && { echo HOLDS; exit 0; }; shift; exec "$@"'
-# XCAT_HA_ROOT is the prefix of temporary trees in tests, empty on a real node.
+from xcat_ha.interfaces import Capability, ReplicaRole, ReplicaState
+from xcat_ha.models import Engine, Node, Pair
+from xcat_ha.steps import Command, Completed, reads
+from xcat_ha_drivers.replication.answers import is_not_installed
+from xcat_ha_drivers.replication.copies import READ_TIMEOUT_S, Sentences, VerifiedCopies
+from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR
 
 # For nodes without xcat-ha: how many table files there are.
 _PLAIN_LOOK = """\
@@ -32,7 +22,7 @@ set -- "$1"/*.sqlite
 """
 
 
-class SqliteCopy(ReplicationBackend):
+class SqliteCopy(VerifiedCopies):
     """Copies xCAT's SQLite tables to the standby as verified generations.
 
     Options:
@@ -45,32 +35,24 @@ class SqliteCopy(ReplicationBackend):
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     engines: ClassVar[frozenset[Engine]] = frozenset({Engine.SQLITE})
 
+    NODE_SIDE = "xcat_ha_drivers.sqlite_copy.node_side"
+    BASE_DIR = BASE_DIR
+    wait_option = "lock_wait_s"
+    SENTENCES = Sentences(
+        snapshot="A consistent, verified copy of the tables of {0} that changed is what will be sent.",
+        last_snapshot="xcatd on {0} is stopped, so this copy is complete.",
+        is_current="the snapshot on {0} is what its tables hold",
+        receive="{0} fetches the copy, proves it and puts it in place as a whole; until then its last good copy stays.",
+        is_promoted="the tables on {0} are its own, whole and writable",
+        hand_over="From now on the tables on {0} are a copy of what {1} took over, and no longer its own database.",
+        is_handed_over="the tables on {0} are noted as handed over, and unchanged since",
+        save="What was written on {0} and never reached the other node can be restored from this copy.",
+        is_saved="a verified copy of the tables on {0} is saved",
+    )
+
     def __init__(self, pair: Pair, options: Mapping[str, object]) -> None:
         super().__init__(pair, options)
-        self.keep = self.option("keep", 7)
-        self.lock_wait_s = self.option("lock_wait_s", 30)
-        self.confirm_s = self.option("confirm_s", 60)
-
-    def _program(self, node: Node, verb: str, *words: str) -> tuple[str, ...]:
-        return (
-            node.python,
-            "-m",
-            NODE_SIDE,
-            verb,
-            f"--node={node.id}",
-            f"--xcat-dir={self.pair.xcat_dir}",
-            f"--wait-s={self.lock_wait_s}",
-            *words,
-        )
-
-    def _ask(self, node: Node, verb: str, *words: str) -> Probe:
-        return Probe(node.id, reads(*self._program(node, verb, *words), timeout_s=READ_TIMEOUT_S + self.lock_wait_s))
-
-    def _do(self, node: Node, verb: str, *words: str) -> Command:
-        return changes(*self._program(node, verb, *words), timeout_s=COPY_TIMEOUT_S)
-
-    def _says(self, node: Node, question: str, verb: str, *words: str, hint: str = "") -> Check:
-        return Check(question=question, probes=(self._ask(node, verb, *words),), rule=SaysVerdict(), hint=hint)
+        self.read_timeout_s = READ_TIMEOUT_S + self.wait_s
 
     # -- observation
 
@@ -90,32 +72,15 @@ class SqliteCopy(ReplicationBackend):
                 return _state(json.loads(full.stdout))
             except (ValueError, KeyError, TypeError):
                 return ReplicaState(role=None, healthy=None, detail="the node's answer could not be understood")
-        not_installed = full.returncode == 127 or "No module named" in full.stderr or "No such file or directory" in full.stderr
-        if full.returncode is not None and not_installed and plain.ok and plain.stdout.startswith("tables "):
+        if is_not_installed(full) and plain.ok and plain.stdout.startswith("tables "):
             tables = plain.stdout.split()[1]
             role = ReplicaRole.NONE if tables == "0" else ReplicaRole.SOURCE
             return ReplicaState(role=role, healthy=None, detail=f"{tables} table files; xcat-ha is not installed on this node")
         return ReplicaState(role=None, healthy=None, detail=full.summary)
 
-    def question_for_record(self, node: Node, name: str) -> Command:
-        """Reads the nodelist table read-only; a hot journal is honoured in a private copy."""
-        return self._ask(node, "has-node", f"--name={name}").command
-
-    def question_for_contents(self, node: Node) -> Command:
-        """Reads every table in place read-only."""
-        return reads(*self._program(node, "contents"), timeout_s=600)
-
-    def interpret_contents(self, answer: Completed) -> Contents | None:
-        """The node's JSON."""
-        try:
-            document: Any = json.loads(answer.stdout) if answer.ok else None
-            return Contents({name: frozenset(rows) for name, rows in document["tables"].items()}, frozenset(document["nodes"]))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return None
-
     def question_for_schema(self, node: Node) -> Command:
         """Reads every table's columns in place read-only."""
-        return reads(*self._program(node, "schema"), timeout_s=120)
+        return self._ask(node, "schema", timeout_s=120).command
 
     def interpret_schema(self, answer: Completed) -> Mapping[str, frozenset[str]] | None:
         """The node's JSON."""
@@ -124,144 +89,6 @@ class SqliteCopy(ReplicationBackend):
             return {str(name): frozenset(str(column) for column in columns) for name, columns in document.items()}
         except (ValueError, TypeError, AttributeError):
             return None
-
-    # -- copying
-
-    def steps_to_seed(self, source: Node, target: Node) -> Steps:
-        """As a sync, but the target's own database is replaced and any number of its tables may vanish."""
-        return self._copy(source, target, "--over-own")
-
-    def steps_to_sync(self, source: Node, target: Node) -> Steps:
-        """Snapshot what changed, deliver it as a delta, put it in place as one generation."""
-        return self._copy(source, target)
-
-    def _copy(self, source: Node, target: Node, *words: str) -> Steps:
-        """While ``snapshot-database`` runs, its snapshot counts as current even if xcatd writes on: the mark ``unsent`` says so.
-
-        A run that was killed leaves that mark behind; the next one begins by removing it, so it never sends an old snapshot.
-        """
-        unsent = f"{OUTGOING}/unsent"
-        forget = changes("rm", "-f", "--", unsent)
-        return (
-            Step(
-                name="discard-unsent-snapshot",
-                why="A snapshot that an interrupted sync never delivered is out of date.",
-                host=source.id,
-                done_when=Check(
-                    question=f"no snapshot of an interrupted sync is left on {source.id}",
-                    probes=(Probe(source.id, reads("test", "!", "-e", unsent)),),
-                    rule=ExitStatus(),
-                ),
-                commands=(forget,),
-            ),
-            Step(
-                name="snapshot-database",
-                why=f"A consistent, verified copy of the tables of {source.id} that changed is what will be sent.",
-                host=source.id,
-                done_when=Check(
-                    question=f"the snapshot on {source.id} is what its tables hold",
-                    probes=(self._unsent_or_current(source, unsent),),
-                    rule=SaysVerdict(),
-                ),
-                commands=(self._do(source, "snapshot", "--unsent"),),
-                cleanup=(forget,),
-            ),
-            self._receive(source, target, *words),
-        )
-
-    def _unsent_or_current(self, source: Node, unsent: str) -> Probe:
-        """Right after the snapshot the shell knows the answer: starting Python once more would be a tenth of the sync's time."""
-        words = self._program(source, "snapshot-is-current", f"--max-age-s={self.confirm_s}")
-        return Probe(source.id, reads("sh", "-c", _UNSENT_OR, "sh", unsent, *words, timeout_s=READ_TIMEOUT_S))
-
-    def _receive(self, source: Node, target: Node, *words: str, only_if: tuple[Check, ...] = (), ask: tuple[str, ...] = ()) -> Step:
-        address = f"[{source.address}]" if ":" in source.address else source.address
-        argv = self._program(
-            target,
-            "receive",
-            f"--source={source.id}",
-            f"--address=root@{address}:{OUTGOING}/current/",
-            f"--rsh={rsh_words(source)}",
-            f"--keep={self.keep}",
-            *words,
-        )
-        return Step(
-            name="receive-database",
-            why=f"{target.id} fetches the copy, proves it and puts it in place as a whole; until then its last good copy stays.",
-            host=target.id,
-            only_if=(*only_if, xcatd_is_stopped(target)),
-            done_when=Check(
-                question=f"the database in place on {target.id} is the newest snapshot of {source.id}",
-                probes=(
-                    Probe(source.id, reads("readlink", f"{OUTGOING}/current")),
-                    self._ask(target, "received-stamp", *ask),
-                ),
-                rule=SamePrinted(),
-                hint=f"is xcatd stopped on {target.id}, and does ssh from {target.id} to {source.id} work with xcat-ha's key?",
-            ),
-            commands=(Command(argv, Effect.CHANGES, timeout_s=COPY_TIMEOUT_S, progress="rsync", stall_s=60.0),),
-        )
-
-    # -- changes of primary
-
-    def steps_to_hand_over(self, old: Node, new: Node) -> Steps:
-        """The last snapshot is taken with xcatd stopped, so it is everything; then ``new``'s database is its own and ``old``'s a copy."""
-        old_is_stopped = xcatd_is_stopped(old)
-        return (
-            Step(
-                name="snapshot-last-database",
-                why=f"xcatd on {old.id} is stopped, so this copy is complete.",
-                host=old.id,
-                only_if=(old_is_stopped,),
-                done_when=self._says(old, f"the snapshot on {old.id} is what its tables hold", "snapshot-is-current"),
-                commands=(self._do(old, "snapshot", "--stopped"),),
-            ),
-            self._receive(old, new, only_if=(old_is_stopped,), ask=("--or-promoted",)),
-            self._promotion(new),
-            Step(
-                name="note-hand-over",
-                why=f"From now on the tables on {old.id} are a copy of what {new.id} took over, and no longer its own database.",
-                host=old.id,
-                only_if=(old_is_stopped,),
-                done_when=self._says(old, f"the tables on {old.id} are noted as handed over, and unchanged since", "is-handed-over"),
-                commands=(self._do(old, "hand-over", f"--peer={new.id}"),),
-            ),
-        )
-
-    def steps_to_promote(self, node: Node, *, forced: bool) -> Steps:
-        """The newest complete generation is put in place if it is not, proven, and becomes the node's own. ``forced`` changes nothing:
-        what would be lost was asked before; there is only one newest good copy.
-        """
-        del forced
-        return (self._promotion(node),)
-
-    def _promotion(self, node: Node) -> Step:
-        return Step(
-            name="promote-database",
-            why=f"The newest complete copy on {node.id} becomes its own, writable database.",
-            host=node.id,
-            only_if=(xcatd_is_stopped(node),),
-            done_when=self._says(
-                node,
-                f"the tables on {node.id} are its own, whole and writable",
-                "is-promoted",
-                hint=f"seed {node.id}, or restore a generation by hand",
-            ),
-            commands=(self._do(node, "promote"),),
-        )
-
-    def steps_to_save_divergence(self, node: Node) -> Steps:
-        """All tables, a crashed primary's included, below ``/var/lib/xcat-ha/diverged``."""
-        return (
-            Step(
-                name="save-own-database",
-                why=f"What was written on {node.id} and never reached the other node can be restored from this copy.",
-                host=node.id,
-                only_if=(xcatd_is_stopped(node),),
-                done_when=self._says(node, f"a verified copy of the tables on {node.id} is saved", "is-saved"),
-                commands=(evolve(self._do(node, "save"), capture="saved-copy"),),
-            ),
-        )
 
 
 def _state(answer: Mapping[str, Any]) -> ReplicaState:

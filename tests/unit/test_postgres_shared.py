@@ -224,6 +224,7 @@ def test_a_block_whose_last_line_is_gone_takes_nothing_else_with_it() -> None:
     assert block_of(mended, "x") == ("ours",)
     assert with_block(mended, "x", ["ours"], first=True) == mended
 
+
 def test_blocks_of_two_drivers_leave_each_other_alone() -> None:
     both = with_block(with_block("host all all all md5\n", "a", ["1"], first=True), "b", ["2"], first=True)
     again = with_block(both, "a", ["3"], first=True)

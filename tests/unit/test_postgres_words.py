@@ -22,7 +22,8 @@ SOCKET = 'psql: error: connection to server on socket "/run/postgresql/.s.PGSQL.
         SOCKET + "Connection refused\n\tIs the server running locally and accepting connections on that socket?",
         SOCKET + "FATAL:  the database system is starting up",
         SOCKET + "FATAL:  the database system is shutting down",
-        SOCKET + "FATAL:  the database system is not yet accepting connections\nDETAIL:  Consistent recovery state has not been yet reached.",
+        SOCKET
+        + "FATAL:  the database system is not yet accepting connections\nDETAIL:  Consistent recovery state has not been yet reached.",
         "psql: could not connect to server: No such file or directory",
         "psql: FATAL:  the database system is in recovery mode",
     ],
@@ -39,7 +40,7 @@ def test_nobody_who_serves_is_down(said: str) -> None:
         SOCKET + 'FATAL:  role "postgres" does not exist',
         SOCKET + 'FATAL:  database "xcatdb" does not exist',
         SOCKET + 'FATAL:  no pg_hba.conf entry for host "[local]", user "postgres", database "postgres", no encryption',
-        "ERROR:  relation \"nodelist\" does not exist",
+        'ERROR:  relation "nodelist" does not exist',
     ],
 )
 def test_a_server_that_refuses_is_not_down(said: str) -> None:
