@@ -122,8 +122,12 @@ def require_postgres(xcat_dir: str) -> Credentials:
 def _is_overruled() -> bool:
     try:
         lines = rooted(ENVIRONMENT_FILE).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise PostgresError(
+            f"{ENVIRONMENT_FILE} cannot be read ({error.strerror})", hint="look at that file: xcatd's environment may overrule cfgloc"
+        ) from error
     return any(line.strip().startswith("XCATCFG=") and line.strip() != "XCATCFG=" for line in lines)
 
 

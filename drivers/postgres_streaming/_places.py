@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xcat_ha_drivers.database.disk import locked, made, rooted, sync_directory, write_durably
+from xcat_ha_drivers.database.errors import DatabaseError
 from xcat_ha_drivers.postgres.layout import Layout
 
 BASE_DIR = "/var/lib/xcat-ha/postgres-streaming"
@@ -88,12 +89,25 @@ def at_work() -> Iterator[None]:
 
 
 def read_note(name: str) -> Mapping[str, Any] | None:
-    """A note of an earlier run (``proof``, ``handed-over``, ``promoted``, ``standby``); None if there is none, or none that can be read."""
+    """A note of an earlier run (``proof``, ``handed-over``, ``promoted``, ``standby``, ``limits``); None if there is none.
+
+    Raises:
+        DatabaseError: it is there and cannot be read; what it says may be what keeps the data safe.
+    """
+    path = rooted(BASE_DIR) / f"{name}.json"
     try:
-        found = json.loads((rooted(BASE_DIR) / f"{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return None
-    return found if isinstance(found, dict) else None
+    except (OSError, ValueError) as error:
+        raise _unusable(path) from error
+    if not isinstance(found, dict):
+        raise _unusable(path)
+    return found
+
+
+def _unusable(path: Path) -> DatabaseError:
+    return DatabaseError(f"the note {path} is not usable", hint="remove it, then run the sync, which writes what is missing anew")
 
 
 def write_note(name: str, **facts: object) -> None:

@@ -20,7 +20,11 @@ DEFAULT_DIR = "/etc/xcat"
 
 
 def database_location() -> tuple[str, str]:
-    """Engine and directory of this node's xCAT database (directory empty unless the engine is SQLite)."""
+    """Engine and directory of this node's xCAT database (directory empty unless the engine is SQLite).
+
+    Raises:
+        CopyError: a file that says it is there and cannot be read.
+    """
     value = _environment_setting() or _first_line(CFGLOC)
     if value:
         engine, colon, rest = value.partition(":")
@@ -31,18 +35,21 @@ def database_location() -> tuple[str, str]:
 
 
 def _first_line(path: str) -> str:
+    return _text(path).partition("\n")[0]
+
+
+def _text(path: str) -> str:
+    """Empty if there is no such file."""
     try:
-        with rooted(path).open(errors="surrogateescape") as file:
-            return file.readline().rstrip("\n")
-    except OSError:
+        return rooted(path).read_text(errors="surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
         return ""
+    except OSError as error:
+        raise CopyError(f"{path} cannot be read ({error.strerror})", hint="look at that file: it says which database xCAT uses") from error
 
 
 def _environment_setting() -> str:
-    try:
-        lines = rooted(ENVIRONMENT_FILE).read_text(errors="surrogateescape").splitlines()
-    except OSError:
-        return ""
+    lines = _text(ENVIRONMENT_FILE).splitlines()
     values = [line.strip().partition("=")[2].strip("\"'") for line in lines if line.strip().startswith("XCATCFG=")]
     return values[-1] if values else ""
 
