@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import evolve
 
-from xcat_ha.models import ServiceIdentity
+from xcat_ha.models import Pair, ServiceIdentity
 from xcat_ha.testing import SimulatedHost, SimulatedSite, Site, example_pair
 from xcat_ha.testing.machine import Unit
 
@@ -52,26 +52,24 @@ def owner() -> pwd.struct_passwd:
     return pwd.getpwuid(os.geteuid()) if os.geteuid() else pwd.getpwnam("postgres")
 
 
-class Cluster:
-    """One server."""
+class PrivateServer:
+    """A server of a simulated host in a directory of its own, as a user who is not root."""
 
-    def __init__(self, directory: Path, host: SimulatedHost) -> None:
-        self.directory = directory
-        self.host = host
-        self.port = _free_port()
+    def __init__(self, directory: Path, host: SimulatedHost, port: int) -> None:
+        self.directory, self.host, self.port = directory, host, port
         me = owner()
-        self._as_owner: dict[str, Any] = {"user": me.pw_uid, "group": me.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+        self.as_owner: dict[str, Any] = {"user": me.pw_uid, "group": me.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
         self.directory.mkdir()
         os.chown(self.directory, me.pw_uid, me.pw_gid)
-        self.run("initdb", "-D", str(self.data), "-U", me.pw_name, "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-        self.configure()
-        self.start()
 
     @property
     def data(self) -> Path:
         return self.directory / "data"
 
-    def run(self, name: str, *words: str, stdin: str = "") -> str:
+    def initdb(self, *words: str) -> None:
+        self.run("initdb", "-D", str(self.data), "-U", owner().pw_name, "-A", "trust", "-E", "UTF8", "--no-locale", "-N", *words)
+
+    def run(self, name: str, *words: str, stdin: str = "", check: bool = True) -> str:
         done = subprocess.run(
             [f"{programs()}/{name}", *words],
             input=stdin,
@@ -81,10 +79,54 @@ class Cluster:
             timeout=120,
             cwd="/",
             env={"LC_ALL": "C.UTF-8", "PGHOST": str(self.directory), "PGPORT": str(self.port), "PGUSER": owner().pw_name},
-            **self._as_owner,
+            **self.as_owner,
         )
-        assert done.returncode == 0, f"{name}: {done.stderr}"
+        assert not check or done.returncode == 0, f"{name}: {done.stderr}"
         return str(done.stdout)
+
+    def lay_out(self, hba: str, unit: Unit) -> None:
+        """The files and programs of Debian's packages in the host's tree, and the unit."""
+        if (self.data / "PG_VERSION").read_text().strip() != "15":
+            raise AssertionError("these tests name PostgreSQL 15 in paths")  # said here, not somewhere in a driver
+        host = self.host
+        host.write(f"{CONFIG}/pg_hba.conf", hba)
+        host.write(
+            f"{CONFIG}/postgresql.conf",
+            f"data_directory = '{self.data}'\nhba_file = '{host.path(CONFIG)}/pg_hba.conf'\nport = {self.port}\n"
+            f"unix_socket_directories = '{self.directory}'\n#listen_addresses = 'localhost'\n",
+        )
+        host.write(f"{CONFIG}/start.conf", "auto\n")
+        bin_directory = host.path("/usr/lib/postgresql/15/bin")
+        bin_directory.parent.mkdir(parents=True, exist_ok=True)
+        bin_directory.symlink_to(programs())
+        host.machine.units[UNIT] = unit
+
+    def sql(self, text: str, database: str = "postgres") -> list[str]:
+        """As the owner, behind everybody's back."""
+        words = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database)
+        return self.run("psql", *words, stdin=text).splitlines()
+
+    def dump(self, database: str) -> list[str]:
+        """Lines of a dump in SQL. Each begins and ends with a random word against injected commands, which is left out."""
+        return [line for line in self.run("pg_dump", "-d", database).splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
+
+
+def loopback_pair() -> Pair:
+    """The example pair at addresses of the loopback, which every process here reaches."""
+    example = example_pair()
+    first, second = example.nodes
+    nodes = (evolve(first, address="127.0.0.21"), evolve(second, address="127.0.0.22"))
+    return evolve(example, nodes=nodes, identity=ServiceIdentity("mn", (ipaddress.ip_interface("127.0.0.11/8"),)))
+
+
+class Cluster(PrivateServer):
+    """One server."""
+
+    def __init__(self, directory: Path, host: SimulatedHost) -> None:
+        super().__init__(directory, host, _free_port())
+        self.initdb()
+        self.configure()
+        self.start()
 
     def start(self) -> None:
         config = f"-c config_file={self.host.path(CONFIG)}/postgresql.conf"
@@ -94,30 +136,8 @@ class Cluster:
         self.run("pg_ctl", "-D", str(self.data), "-w", "-s", "-m", "immediate", "stop")
 
     def configure(self) -> None:
-        """The files and programs of Debian's packages in the host's tree, and the unit."""
-        host = self.host
-        host.write(f"{CONFIG}/pg_hba.conf", _HBA.replace("postgres", owner().pw_name))
-        host.write(
-            f"{CONFIG}/postgresql.conf",
-            f"data_directory = '{self.data}'\nhba_file = '{host.path(CONFIG)}/pg_hba.conf'\nport = {self.port}\n"
-            f"unix_socket_directories = '{self.directory}'\n#listen_addresses = 'localhost'\n",
-        )
-        host.write(f"{CONFIG}/start.conf", "auto\n")
-        bin_directory = host.path(f"/usr/lib/postgresql/{self.version}/bin")
-        bin_directory.parent.mkdir(parents=True, exist_ok=True)
-        bin_directory.symlink_to(programs())
-        if self.version != "15":
-            raise AssertionError("these tests name PostgreSQL 15 in paths")  # said here, not somewhere in a driver
-        host.machine.units[UNIT] = Unit(UNIT, enabled="enabled", running=True, ports=(self.port,))
-
-    @property
-    def version(self) -> str:
-        return (self.data / "PG_VERSION").read_text().strip()
-
-    def sql(self, text: str, database: str = "postgres") -> list[str]:
-        """As the owner, behind everybody's back."""
-        words = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database)
-        return self.run("psql", *words, stdin=text).splitlines()
+        """As the package makes it."""
+        self.lay_out(_HBA.replace("postgres", owner().pw_name), Unit(UNIT, enabled="enabled", running=True, ports=(self.port,)))
 
     def databases(self) -> list[str]:
         return self.sql("SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1') ORDER BY 1")
@@ -136,9 +156,7 @@ class Cluster:
             " SELECT rolname, rolpassword FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY 1;"
         )
         names = [name for name in self.databases() if not name.startswith("ck")]
-        dumps = [self.run("pg_dump", "-d", name).splitlines() for name in names]
-        # pg_dump puts a random word there against injected commands.
-        return repr((facts, [[line for line in dump if not line.startswith(("\\restrict", "\\unrestrict"))] for dump in dumps]))
+        return repr((facts, [self.dump(name) for name in names]))
 
 
 def role_statement(name: str, password: str) -> str:
@@ -155,7 +173,7 @@ def _free_port() -> int:
 
 
 class PostgresSite(SimulatedSite):
-    """Two simulated hosts, their servers at addresses of the loopback, which every process here reaches."""
+    """Two simulated hosts, their servers at addresses of the loopback."""
 
     secrets = (*SimulatedSite.secrets, *PASSWORDS.values())
 
@@ -164,11 +182,7 @@ class PostgresSite(SimulatedSite):
         self._directory.chmod(0o755)
         self.clusters: Mapping[str, Cluster] = {}
         self._made = 0
-        example = example_pair()
-        first, second = example.nodes
-        nodes = (evolve(first, address="127.0.0.21"), evolve(second, address="127.0.0.22"))
-        identity = ServiceIdentity("mn", (ipaddress.ip_interface("127.0.0.11/8"),))
-        super().__init__(evolve(example, nodes=nodes, identity=identity), self._directory)
+        super().__init__(loopback_pair(), self._directory)
         for host in self.simulated.hosts.values():
             for above in (host.root, host.root.parent):
                 above.chmod(0o755)  # the server reads its configuration there

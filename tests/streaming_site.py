@@ -12,20 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from ipaddress import ip_interface
 from pathlib import Path
-from typing import Any
 
-from attrs import evolve
-
-from tests.postgres_site import CONFIG, DATABASE, TABLES, UNIT, USER, owner, programs
-from xcat_ha.models import ServiceIdentity
-from xcat_ha.testing import Answer, Call, SimulatedHost, SimulatedSite, Site, example_pair
+from tests.postgres_site import CONFIG, DATABASE, TABLES, UNIT, USER, PrivateServer, loopback_pair, owner
+from xcat_ha.testing import Answer, Call, SimulatedHost, SimulatedSite, Site
 from xcat_ha.testing._systemctl import systemctl
 from xcat_ha.testing.machine import Unit
 
 PASSWORDS = {"mna": "Pg0S3cretOfTheCluster", "mnb": "Pg0S3cretOfANewMachine"}
-_HBA = "local all all peer\n"
 _FIXED = "-c fsync=off -c autovacuum=off -c logging_collector=off -c log_checkpoints=off"
 _DROP_IN = f"/etc/systemd/system/{UNIT}.d/xcat-ha.conf"
 
@@ -86,15 +80,12 @@ class Relay:
                 one.shutdown(socket.SHUT_RDWR)
 
 
-class Cluster:
+class Cluster(PrivateServer):
     """One server with its data directory."""
 
     def __init__(self, directory: Path, host: SimulatedHost, address: str, port: int) -> None:
-        self.directory, self.host, self.address, self.port = directory, host, address, port
-        me = owner()
-        self.as_owner: dict[str, Any] = {"user": me.pw_uid, "group": me.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-        self.directory.mkdir()
-        os.chown(self.directory, me.pw_uid, me.pw_gid)
+        super().__init__(directory, host, port)
+        self.address = address
         self.make()
         self.kept = self.directory / "kept-0"
         shutil.copytree(self.data, self.kept, symlinks=True)
@@ -103,41 +94,11 @@ class Cluster:
         """A cluster like no other, instead of the one that is there."""
         self.stop("immediate")
         shutil.rmtree(self.data, ignore_errors=True)
-        words = ("-U", owner().pw_name, "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "--wal-segsize=1")
-        self.run("initdb", "-D", str(self.data), *words)
-
-    @property
-    def data(self) -> Path:
-        return self.directory / "data"
-
-    def run(self, name: str, *words: str, stdin: str = "", check: bool = True) -> str:
-        done = subprocess.run(
-            [f"{programs()}/{name}", *words],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            cwd="/",
-            env={"LC_ALL": "C.UTF-8", "PGHOST": str(self.directory), "PGPORT": str(self.port), "PGUSER": owner().pw_name},
-            **self.as_owner,
-        )
-        assert not check or done.returncode == 0, f"{name}: {done.stderr}"
-        return str(done.stdout)
+        self.initdb("--wal-segsize=1")
 
     def configure(self) -> None:
-        host = self.host
-        host.write(f"{CONFIG}/pg_hba.conf", _HBA)
-        host.write(
-            f"{CONFIG}/postgresql.conf",
-            f"data_directory = '{self.data}'\nhba_file = '{host.path(CONFIG)}/pg_hba.conf'\nport = {self.port}\n"
-            f"unix_socket_directories = '{self.directory}'\n#listen_addresses = 'localhost'\n",
-        )
-        host.write(f"{CONFIG}/start.conf", "auto\n")
-        bin_directory = host.path("/usr/lib/postgresql/15/bin")
-        bin_directory.parent.mkdir(parents=True, exist_ok=True)
-        bin_directory.symlink_to(programs())
-        host.machine.units[UNIT] = Unit(UNIT, enabled="enabled")
+        """As the package makes it."""
+        self.lay_out("local all all peer\n", Unit(UNIT, enabled="enabled"))
 
     def start(self) -> None:
         if self.runs():
@@ -152,10 +113,6 @@ class Cluster:
 
     def runs(self) -> bool:
         return "server is running" in self.run("pg_ctl", "-D", str(self.data), "status", check=False)
-
-    def sql(self, text: str, database: str = "postgres") -> list[str]:
-        words = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database)
-        return self.run("psql", *words, stdin=text).splitlines()
 
     def restore(self, kept: Path) -> None:
         """The data directory as it was; what a driver put beside it goes."""
@@ -178,9 +135,7 @@ class Cluster:
                 " SELECT slot_name FROM pg_replication_slots;"
             )
             if DATABASE in self.sql("SELECT datname FROM pg_database"):
-                # Since 2025 each dump begins and ends with a word of its own.
-                lines = self.run("pg_dump", "-d", DATABASE).splitlines()
-                facts.append([line for line in lines if not line.startswith(("\\restrict", "\\unrestrict"))])
+                facts.append(self.dump(DATABASE))
         return repr(facts)
 
 
@@ -194,11 +149,7 @@ class StreamingSite(SimulatedSite):
         self._directory.chmod(0o755)
         self.clusters: Mapping[str, Cluster] = {}
         self._made = 0
-        example = example_pair()
-        first, second = example.nodes
-        nodes = (evolve(first, address="127.0.0.21"), evolve(second, address="127.0.0.22"))
-        identity = ServiceIdentity("mn", (ip_interface("127.0.0.11/8"),))
-        super().__init__(evolve(example, nodes=nodes, identity=identity), self._directory)
+        super().__init__(loopback_pair(), self._directory)
         port = _free_port()
         places = {"mna": "127.0.1.21", "mnb": "127.0.1.22"}
         self.clusters = {name: Cluster(self._directory / name, host, places[name], port) for name, host in self.simulated.hosts.items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres_site import DATABASE, PASSWORDS, USER, PostgresSite, PostgresTables, psycopg2
+from tests.postgres_site import DATABASE, PASSWORDS, USER, PostgresSite, PostgresTables, PrivateServer, psycopg2
 from xcat_ha.errors import ConfigError, XcatHaError
 from xcat_ha.interfaces import ReplicaRole
 from xcat_ha.testing import example_pair
@@ -71,6 +71,13 @@ def copied(site: PostgresSite) -> set[str]:
     return set(site.clusters["mnb"].sql("SELECT node FROM nodelist", DATABASE))
 
 
+def await_answer(server: PrivateServer, query: str, wanted: str, timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while (found := server.sql(query)) != [wanted]:
+        assert time.monotonic() < deadline, f"{query} says {found}, not {wanted}"
+        time.sleep(0.1)
+
+
 def test_a_dump_that_arrives_broken_is_refused_and_the_copy_stays(site: PostgresSite) -> None:
     define(site, "node2")
     discard, snapshot, receive = driver_of(site).steps_to_sync(site.first, site.second)
@@ -121,17 +128,13 @@ def test_somebody_who_is_connected_is_named_and_not_thrown_out(site: PostgresSit
     standby = site.clusters["mnb"]
     words = ["psql", "-X", "-h", str(standby.directory), "-p", str(standby.port), "-d", DATABASE]
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'report'"
-    with subprocess.Popen(
-        words, stdin=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "PGAPPNAME": "report"}, **standby._as_owner
-    ) as reader:
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "PGAPPNAME": "report"}, **standby.as_owner) as reader:
         try:
-            while standby.sql(query) == ["0"]:
-                assert reader.poll() is None
+            await_answer(standby, query, "1")
             said = refused(site)
         finally:
             reader.kill()
-    while standby.sql(query) != ["0"]:
-        time.sleep(0.1)
+    await_answer(standby, query, "0")
     assert f"{DATABASE} is in use" in said
     assert "report" in said
     assert copied(site) == {"node1"}
