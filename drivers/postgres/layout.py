@@ -155,10 +155,9 @@ def _plain_places() -> Iterator[tuple[Path, str]]:
     yield rooted(f"{_PLAIN}/data"), "postgresql.service"
     for data in sorted(rooted(_PLAIN).glob("*/data")):
         yield data, f"postgresql-{data.parent.name}.service"
-    for name in ("POSTGRES_DATADIR",):
-        value = _sysconfig(name)
-        if value:
-            yield _here(value.replace("~postgres", _PLAIN)), "postgresql.service"
+    value = _sysconfig("POSTGRES_DATADIR")
+    if value:
+        yield _here(value.replace("~postgres", _PLAIN)), "postgresql.service"
 
 
 def _named_by_units() -> Iterator[tuple[str, str]]:

@@ -11,12 +11,12 @@ import base64
 import hashlib
 import hmac
 import secrets
-import subprocess
 
 from xcat_ha_drivers.database.disk import rooted
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.layout import Layout
 from xcat_ha_drivers.postgres.server import Server
+from xcat_ha_drivers.postgres_streaming._peer import first_line_at_peer
 from xcat_ha_drivers.postgres_streaming._places import PASSFILE, ROLE, Given, owner_directory, write_for_owner
 
 _ITERATIONS = 4096
@@ -79,23 +79,15 @@ def make_password(layout: Layout) -> None:
 
 
 def fetch_password(given: Given, layout: Layout) -> None:
-    """Take over the other node's, by ssh (its host key is verified).
+    """Take over the other node's.
 
     Raises:
-        PostgresError: the other node does not answer, or has none.
+        PostgresError: the other node does not answer, or has none that can be used.
     """
-    argv = [*given.rsh.split(), f"root@{given.peer_address}", "cat", PASSFILE]
-    try:
-        ended = subprocess.run(argv, capture_output=True, check=False, timeout=60, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired as error:
-        raise PostgresError(f"{given.peer} did not answer ssh within 60 s", hint="is the network there?") from error
-    password = ended.stdout.decode("ascii", "replace").strip().rpartition(":")[2]
-    if ended.returncode != 0 or not password.isalnum():
-        said = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise PostgresError(
-            f"the password of {ROLE} cannot be fetched from {given.peer}: {said[-1][:200] if said else 'its file is empty'}",
-            hint=f"does ssh from here to {given.peer} work with xcat-ha's key?",
-        )
+    password = first_line_at_peer(given, PASSFILE).strip().rpartition(":")[2]
+    if not (password.isascii() and password.isalnum()):
+        hint = f"remove it there, then run the sync: {given.peer} makes a new one"
+        raise PostgresError(f"{PASSFILE} on {given.peer} holds no password of {ROLE}", hint=hint)
     if password != known_password():
         _keep(password, layout)
 

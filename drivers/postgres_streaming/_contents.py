@@ -28,8 +28,6 @@ def has_node(cluster: Cluster, name: str) -> bool:
     Raises:
         PostgresError: the database cannot be read; nothing may be concluded.
     """
-    if "\0" in name:
-        return False
     with reading(cluster) as server:
         if not _has(server, cluster.database) or not server.ask(_THERE, database=cluster.database)[0]:
             return False

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import subprocess
 
 from xcat_ha_drivers.postgres import location
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.location import Credentials, is_right_host
 from xcat_ha_drivers.postgres_streaming._account import is_verifier_of
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster
+from xcat_ha_drivers.postgres_streaming._peer import first_line_at_peer
 from xcat_ha_drivers.postgres_streaming._places import Given
 
 _STORED = "SELECT to_jsonb(rolpassword) FROM pg_authid WHERE rolname = :'user' AND rolcanlogin;"
@@ -50,22 +50,12 @@ def _fits(stored: str, user: str, password: str) -> bool:
 
 
 def take_over_login(given: Given, cluster: Cluster) -> None:
-    """Fetch the other node's cfgloc by ssh, and let it name the service address.
+    """Fetch the other node's cfgloc, and let it name the service address.
 
     Raises:
         PostgresError: it cannot be fetched, or does not fit the database either.
     """
-    argv = [*given.rsh.split(), f"root@{given.peer_address}", "head", "-n", "1", f"{given.xcat_dir}/cfgloc"]
-    try:
-        ended = subprocess.run(argv, capture_output=True, check=False, timeout=60, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired as error:
-        raise PostgresError(f"{given.peer} did not answer ssh within 60 s", hint="is the network there?") from error
-    line = ended.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
-    if ended.returncode != 0 or not line:
-        raise PostgresError(
-            f"cfgloc cannot be fetched from {given.peer}", hint=f"does ssh from here to {given.peer} work with xcat-ha's key?"
-        )
-    credentials = location.parse(line)
+    credentials = location.parse(first_line_at_peer(given, f"{given.xcat_dir}/cfgloc"))
     reason = _why_unknown(credentials, cluster)
     if reason:
         raise PostgresError(f"{reason} ({given.peer}'s cfgloc)", hint=f"mend {given.xcat_dir}/cfgloc on {given.peer}")

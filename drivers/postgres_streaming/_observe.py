@@ -45,7 +45,8 @@ def observation(given: Given) -> dict[str, Any]:
             return {**facts, "none": "no PostgreSQL server is installed here"}
         cluster = cluster_of(given)
         facts |= {"database": cluster.database, "runs": cluster.runs(), "signal": cluster.has_signal}
-        facts |= {"own": is_marked(OWN_MARK), "system": cluster.control().system_identifier, "state": cluster.control().state}
+        control = cluster.control()
+        facts |= {"own": is_marked(OWN_MARK), "system": control.system_identifier, "state": control.state}
         facts |= {name.replace("-", "_"): read_note(name) for name in ("standby", "proof", "handed-over", "promoted")}
         facts["peer_address"] = given.peer_address
         if facts["runs"]:

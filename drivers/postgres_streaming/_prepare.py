@@ -83,7 +83,6 @@ def prepare_target(given: Given, cluster: Cluster) -> None:
         PostgresError: the other node does not answer.
     """
     _account.fetch_password(given, cluster.layout)
-    put_files(given, cluster)
     write_note("limits", **ask_source(given, cluster).limits)
     put_files(given, cluster)
     if cluster.runs() and cluster.in_recovery():

@@ -178,8 +178,10 @@ def _keep_files(node: str, cluster: Cluster, why: str) -> Path:
         shutil.copytree(cluster.data, fresh / "data", symlinks=True)
         digest = _tree_digest(cluster.data)
         _require_same(_tree_digest(fresh / "data"), digest)
-        for path in (fresh / "data").rglob("*"):
-            if path.is_file() and not path.is_symlink():
+        for path in (fresh / "data", *(fresh / "data").rglob("*")):
+            if path.is_dir() and not path.is_symlink():
+                sync_directory(path)
+            elif path.is_file() and not path.is_symlink():
                 sync_file(path)
     except (OSError, DatabaseError, shutil.Error):
         shutil.rmtree(fresh, ignore_errors=True)

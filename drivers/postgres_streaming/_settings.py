@@ -7,6 +7,7 @@ nothing has to be changed when the role moves.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -119,8 +120,6 @@ def not_in_force(given: Given, cluster: Cluster) -> list[str]:
 
     Where it listens may have been narrowed by its administrator's own means; whether that suits is asked by connecting.
     """
-    import json  # noqa: PLC0415  # only here
-
     wanted = settings_of(given, cluster)
     (found,) = cluster.server.ask(_NAMES, variables={"names": json.dumps(list(wanted))})
     late = []

@@ -35,7 +35,7 @@ SELECT jsonb_build_object(
   'limits', (SELECT jsonb_object_agg(name, setting) FROM pg_settings WHERE name IN ('max_connections', 'max_worker_processes',
     'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')),
   'segment_bytes', pg_size_bytes(current_setting('wal_segment_size')),
-  'slot', (SELECT jsonb_build_object('status', wal_status, 'from', restart_lsn::text, 'active', active)
+  'slot', (SELECT jsonb_build_object('status', wal_status, 'from', restart_lsn::text)
     FROM pg_replication_slots WHERE slot_name = :'slot'));
 """
 _HISTORY = "SELECT to_jsonb(convert_from(pg_read_binary_file('pg_wal/' || :'name' || '.history'), 'UTF8'));"
@@ -65,12 +65,10 @@ class Slot(NamedTuple):
     Attributes:
         status: PostgreSQL's word (``reserved``, ``extended``, ``unreserved``, ``lost``).
         start: from where on its log is kept, in bytes; None: nothing is kept.
-        active: whether the standby is connected.
     """
 
     status: str
     start: int | None
-    active: bool
 
     @property
     def lost(self) -> bool:
@@ -163,7 +161,7 @@ def ask_source(given: Given, cluster: Cluster) -> Source:
         tablespaces=int(found["tablespaces"]),
         limits={str(name): str(value) for name, value in sorted(found["limits"].items())},
         segment_bytes=int(found["segment_bytes"]),
-        slot=None if slot is None else Slot(slot["status"] or "lost", lsn(slot["from"] or ""), bool(slot["active"])),
+        slot=None if slot is None else Slot(slot["status"] or "lost", lsn(slot["from"] or "")),
     )
 
 

@@ -12,8 +12,6 @@ from typing import NamedTuple
 _LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 SHUT_DOWN = "shut down"
 """State of a cluster that was writable and stopped cleanly."""
-SHUT_DOWN_IN_RECOVERY = "shut down in recovery"
-"""State of a standby that stopped cleanly."""
 
 
 def lsn(text: str) -> int | None:

@@ -12,6 +12,7 @@ from xcat_ha.interfaces import Capability, Contents, ReplicaRole, ReplicaState, 
 from xcat_ha.models import Engine, Node, Pair, ServiceIdentity
 from xcat_ha.steps import Check, Command, Completed, Probe, SamePrinted, SaysVerdict, Step, Steps, reads
 from xcat_ha.xcat.services import xcatd_is_stopped
+from xcat_ha_drivers.postgres_streaming._places import PROVED_MARK
 from xcat_ha_drivers.postgres_streaming.programs import Programs, when_standby_gone
 from xcat_ha_drivers.postgres_streaming.states import state_of
 from xcat_ha_drivers.replication.answers import contents_of, is_not_installed
@@ -176,7 +177,7 @@ class PostgresStreaming(ReplicationBackend):
                 host=target.id,
                 done_when=Check(
                     question=f"no mark of an interrupted proof is left on {target.id}",
-                    probes=(Probe(target.id, reads("sh", "-c", _IS_ABSENT, "sh", "/run/xcat-ha/postgres-proved")),),
+                    probes=(Probe(target.id, reads("sh", "-c", _IS_ABSENT, "sh", PROVED_MARK)),),
                     rule=SaysVerdict(),
                 ),
                 commands=(forget,),

@@ -19,6 +19,8 @@ from typing import Any
 from xcat_ha.interfaces import ReplicaRole, ReplicaState
 
 _DAY_S = 86400.0
+_LONG_S = 16 * 3600.0
+"""From here on days are read more easily."""
 
 
 def state_of(facts: Mapping[str, Any]) -> ReplicaState:
@@ -206,7 +208,7 @@ def _age(facts: Mapping[str, Any], last: float | None) -> str:
     if last is None:
         return "it is not known of when it is"
     age_s = max(float(facts["now"]) - last, 0.0)
-    ago = f"{age_s / _DAY_S:.1f} days" if age_s > 2 * 3600 * 24 / 3 else f"{age_s:.0f} s"
+    ago = f"{age_s / _DAY_S:.1f} days" if age_s > _LONG_S else f"{age_s:.0f} s"
     return f"what it has is of {_moment(last)} ({ago} ago)"
 
 
