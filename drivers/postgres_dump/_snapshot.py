@@ -43,13 +43,24 @@ class Taken(NamedTuple):
 
 def current_snapshot() -> Manifest | None:
     """The manifest of the newest snapshot; None when there is none that can be used, a broken one included."""
+    manifest = _noted_snapshot()
+    return manifest if manifest is not None and _is_whole(manifest) else None
+
+
+def _noted_snapshot() -> Manifest | None:
+    """As :func:`current_snapshot`, whatever became of its files: they may be gigabytes."""
+    try:
+        return read_manifest(outgoing() / "current")
+    except DatabaseError:
+        return None
+
+
+def _is_whole(manifest: Manifest) -> bool:
     current = outgoing() / "current"
     try:
-        manifest = read_manifest(current)
-        found = sha256_of(current / DUMP), sha256_of(current / ACCESS)
-    except (DatabaseError, OSError):
-        return None
-    return manifest if found == (manifest.dump_sha256, manifest.access_sha256) else None
+        return (sha256_of(current / DUMP), sha256_of(current / ACCESS)) == (manifest.dump_sha256, manifest.access_sha256)
+    except OSError:
+        return False
 
 
 def fingerprint_of(word: str, line: str) -> str:
@@ -63,15 +74,15 @@ def why_outdated(here: Here, *, max_age_s: float | None, closely: bool = False) 
     Whatever was committed counts as a change, also in another database of the server: the snapshot will find out, and nothing is sent.
     ``closely``: if something was committed, the whole database is read and compared.
     """
-    snapshot = current_snapshot()
+    snapshot = _noted_snapshot()
     if snapshot is None:
         return "there is no snapshot yet"
     if max_age_s is not None and not 0 <= time.time() - snapshot.snapshot_time <= max_age_s:
         return f"the snapshot was compared with the database more than {max_age_s:g} s ago"
     now = fingerprint_of(str(here.ask(FINGERPRINT)[0]), location.read_line(here.xcat_dir))
-    if now == snapshot.fingerprint or (closely and contents.look(here.ask) == snapshot.contents):
-        return ""
-    return "something was committed since the snapshot"
+    if now != snapshot.fingerprint and not (closely and contents.look(here.ask) == snapshot.contents):
+        return "something was committed since the snapshot"
+    return "" if _is_whole(snapshot) else "the files of the snapshot are damaged"
 
 
 def take_snapshot(node: str, here: Here) -> Manifest:
