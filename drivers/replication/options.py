@@ -26,7 +26,7 @@ def directory(pair: Pair, options: Mapping[str, object], name: str, *, example: 
     Raises:
         ConfigError: it is something else.
     """
-    path = word(pair, options, name)
-    if path and not path.startswith("/"):
+    path = options.get(name, "")
+    if not isinstance(path, str) or (path and not path.startswith("/")):
         raise ConfigError(f"option {name!r} must be an absolute path, not {path!r}", where=pair.source, hint=f"for example {example}")
     return path
