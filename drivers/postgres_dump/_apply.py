@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from xcat_ha_drivers.database.disk import free_bytes
 from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.marker import Marker
 from xcat_ha_drivers.postgres import contents, location
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import Server
 from xcat_ha_drivers.postgres_dump._access import Access, compare_roles, create_statements, grant_statements, put_roles, read_access
 from xcat_ha_drivers.postgres_dump._manifest import ACCESS, DUMP, Manifest
-from xcat_ha_drivers.postgres_dump._node import CLOSED, COPY, Here, InPlace, Marker
+from xcat_ha_drivers.postgres_dump._node import CLOSED, COPY, Here, InPlace, comment_of
 from xcat_ha_drivers.postgres_dump._places import Generation, generations, is_arriving
 
 _ROOM = 1.5
@@ -136,7 +137,7 @@ def _exchange(here: Here, marker: Marker, *, there: bool, wait_s: float) -> None
     """Both renames in one transaction: the name means the old database or the new one, never none."""
     renamed = 'ALTER DATABASE :"name" RENAME TO :"aside";\n' if there else ""
     exchange = f'BEGIN;\nCOMMENT ON DATABASE :"side" IS :\'comment\';\n{renamed}ALTER DATABASE :"side" RENAME TO :"name";\nCOMMIT;\n'
-    variables = {"name": here.database, "side": here.side, "aside": here.aside, "comment": marker.comment}
+    variables = {"name": here.database, "side": here.side, "aside": here.aside, "comment": comment_of(marker)}
     try:
         here.server.ask(exchange + _drop_statements("aside"), variables=variables, timeout_s=300)
     except DatabaseError as error:
@@ -176,7 +177,7 @@ def set_marker(here: Here, marker: Marker, *, limit: int = CLOSED) -> None:
     """Say what the database in place is, and close or open it, in one transaction."""
     here.server.ask(
         'BEGIN;\nCOMMENT ON DATABASE :"name" IS :\'comment\';\nALTER DATABASE :"name" CONNECTION LIMIT :limit;\nCOMMIT;\n',
-        variables={"name": here.database, "comment": marker.comment, "limit": str(limit)},
+        variables={"name": here.database, "comment": comment_of(marker), "limit": str(limit)},
     )
 
 

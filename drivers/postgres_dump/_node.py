@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from xcat_ha_drivers.database.generations import number_of, stamp_of
+from xcat_ha_drivers.database.generations import number_of
+from xcat_ha_drivers.database.marker import HANDED_OVER, PROMOTED, Marker, marker_of
 from xcat_ha_drivers.postgres import location, questions
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.layout import find
@@ -15,43 +15,18 @@ from xcat_ha_drivers.postgres.questions import ServerState
 from xcat_ha_drivers.postgres.server import Server
 from xcat_ha_drivers.postgres_dump._places import generations
 
-COPY, HANDED_OVER, PROMOTED = "copy", "handed-over", "promoted"
+COPY = "copy"
 _MARK = "xcat-ha: "
 CLOSED = 0
 """Connection limit of a closed database: only superusers get in."""
 
 
-class Marker(NamedTuple):
-    """What the database in place is; kept as its comment, so that it moves with its name.
-
-    Attributes:
-        state: copy, handed-over or promoted.
-        generation: directory name below ``generations``; empty when handed over or promoted without one.
-        id: of the copy.
-        peer: id of the node it came from (copy) or was given to (handed-over).
-        snapshot_time: seconds since the epoch; everything committed before is in it.
-        newest: number of the newest generation received by then; a higher one came later.
-    """
-
-    state: str
-    generation: str
-    id: str
-    peer: str
-    snapshot_time: float
-    newest: int = 0
-
-    @property
-    def stamp(self) -> str:
-        """As :attr:`Manifest.stamp` of the copy in place."""
-        return stamp_of(self.id, self.snapshot_time)
-
-    @property
-    def comment(self) -> str:
-        """As it is kept."""
-        return _MARK + json.dumps(self._asdict())
+def comment_of(marker: Marker) -> str:
+    """The marker as the comment on the database itself, so that it moves with its name."""
+    return _MARK + marker.text
 
 
-def marker_of(comment: str) -> Marker | None:
+def marker_in(comment: str) -> Marker | None:
     """The marker in a database's comment; None if it is somebody else's comment, or none.
 
     Raises:
@@ -60,15 +35,11 @@ def marker_of(comment: str) -> Marker | None:
     if not comment.startswith(_MARK):
         return None
     try:
-        document: Any = json.loads(comment.removeprefix(_MARK))
-        marker = Marker(**{field: document[field] for field in Marker._fields})
-        if marker.state not in (COPY, HANDED_OVER, PROMOTED):
-            raise ValueError(marker.state)  # noqa: TRY301  # handled with its likes, just below
+        return marker_of(comment.removeprefix(_MARK), (COPY, HANDED_OVER, PROMOTED))
     except (ValueError, KeyError, TypeError) as error:
         raise PostgresError(
             "the comment on the database is not usable", hint="COMMENT ON DATABASE … IS NULL, then seed this node again"
         ) from error
-    return marker
 
 
 class InPlace(NamedTuple):
@@ -132,7 +103,7 @@ class Here:
         """
         state = questions.state_of(self.server)
         facts = state.databases.get(self.database, {})
-        marker = marker_of(str(facts["comment"])) if facts else None
+        marker = marker_in(str(facts["comment"])) if facts else None
         is_closed = bool(facts) and int(facts["limit"]) == CLOSED
         return InPlace(_kind(marker, there=bool(facts), is_closed=is_closed), marker, is_closed, state, facts)
 

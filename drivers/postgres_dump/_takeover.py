@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from xcat_ha_drivers.database.marker import HANDED_OVER, PROMOTED, Marker
 from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
 from xcat_ha_drivers.postgres import contents, location
 from xcat_ha_drivers.postgres.daemon import start
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_dump._apply import Hands, await_unused, put_in_place, set_marker
 from xcat_ha_drivers.postgres_dump._diverged import save
-from xcat_ha_drivers.postgres_dump._node import HANDED_OVER, PROMOTED, Here, InPlace, Marker
+from xcat_ha_drivers.postgres_dump._node import Here, InPlace
 from xcat_ha_drivers.postgres_dump._places import generations, newest
 from xcat_ha_drivers.postgres_dump._snapshot import current_snapshot
 

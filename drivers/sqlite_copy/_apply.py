@@ -7,10 +7,11 @@ from pathlib import Path
 
 from xcat_ha_drivers.database.disk import rooted, sync_directory, writing_below
 from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.marker import Marker
 from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
 from xcat_ha_drivers.sqlite_copy._disk import SIDE_SUFFIXES, CopyError, copy_durably, side_by_side
 from xcat_ha_drivers.sqlite_copy._generations import Generation
-from xcat_ha_drivers.sqlite_copy._live import APPLIED, APPLYING, Known, Marker, live_table, read_known, write_known, write_marker
+from xcat_ha_drivers.sqlite_copy._live import APPLIED, APPLYING, Known, live_table, read_known, write_known, write_marker
 from xcat_ha_drivers.sqlite_copy._manifest import Table
 from xcat_ha_drivers.sqlite_copy._tables import look, table_paths
 from xcat_ha_drivers.sqlite_copy._xcat import wait_until_unused

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.marker import HANDED_OVER, PROMOTED
 from xcat_ha_drivers.database.xcatd import sign_of_xcatd
 from xcat_ha_drivers.sqlite_copy._disk import generations
 from xcat_ha_drivers.sqlite_copy._generations import newest
-from xcat_ha_drivers.sqlite_copy._live import HANDED_OVER, PROMOTED, in_place, is_writable
+from xcat_ha_drivers.sqlite_copy._live import in_place, is_writable
 from xcat_ha_drivers.sqlite_copy._tables import journal_of, look, table_paths
 from xcat_ha_drivers.sqlite_copy._xcat import database_location, require_sqlite
 

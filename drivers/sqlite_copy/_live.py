@@ -10,39 +10,14 @@ from typing import Any, NamedTuple
 
 from xcat_ha_drivers.database.disk import rooted, write_durably, writing_below
 from xcat_ha_drivers.database.errors import DatabaseError
-from xcat_ha_drivers.database.generations import stamp_of
+from xcat_ha_drivers.database.marker import HANDED_OVER, PROMOTED, Marker, marker_of
 from xcat_ha_drivers.sqlite_copy._disk import BASE_DIR, CopyError, base, generations, side_by_side
 from xcat_ha_drivers.sqlite_copy._manifest import Table, id_of
 from xcat_ha_drivers.sqlite_copy._tables import Seen, journal_of, look, table_paths
 
-APPLYING, APPLIED, HANDED_OVER, PROMOTED = "applying", "applied", "handed-over", "promoted"
+APPLYING, APPLIED = "applying", "applied"
 
 Known = Mapping[str, tuple[Seen, str]]
-
-
-class Marker(NamedTuple):
-    """What the table files in place are.
-
-    Attributes:
-        state: applying, applied, handed-over or promoted.
-        generation: directory name below ``generations``; empty when handed over or promoted without one.
-        id: id of the tables.
-        peer: id of the node they came from (applied) or were given to (handed-over).
-        snapshot_time: seconds since the epoch; everything committed before is in them.
-        newest: promoted and handed-over: number of the newest generation received before that; a higher one came later.
-    """
-
-    state: str
-    generation: str
-    id: str
-    peer: str
-    snapshot_time: float
-    newest: int = 0
-
-    @property
-    def stamp(self) -> str:
-        """As :attr:`Manifest.stamp` of the copy in place."""
-        return stamp_of(self.id, self.snapshot_time)
 
 
 def read_marker() -> Marker | None:
@@ -53,21 +28,17 @@ def read_marker() -> Marker | None:
     """
     path = rooted(BASE_DIR) / "in-place.json"
     try:
-        document: Any = json.loads(path.read_text())
-        marker = Marker(**{field: document[field] for field in Marker._fields})
-        if marker.state not in (APPLYING, APPLIED, HANDED_OVER, PROMOTED):
-            raise ValueError(f"state {marker.state!r}")  # noqa: TRY301  # handled with its likes, just below
+        return marker_of(path.read_text(), (APPLYING, APPLIED, HANDED_OVER, PROMOTED))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CopyError(f"{path} is not usable ({error})", hint=f"remove {path} and seed this node again") from error
-    return marker
 
 
 def write_marker(marker: Marker) -> None:
     """Set the marker, durably and in one piece."""
     with writing_below(base(), "the marker is as it was"):
-        write_durably(base() / "in-place.json", json.dumps(marker._asdict()) + "\n")
+        write_durably(base() / "in-place.json", marker.text + "\n")
 
 
 def read_known(xcat_dir: str) -> Known:

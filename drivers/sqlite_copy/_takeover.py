@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xcat_ha_drivers.database.marker import HANDED_OVER, PROMOTED, Marker
 from xcat_ha_drivers.database.xcatd import refuse_if_xcatd_runs
 from xcat_ha_drivers.sqlite_copy._apply import put_in_place
 from xcat_ha_drivers.sqlite_copy._disk import CopyError, generations, side_by_side
 from xcat_ha_drivers.sqlite_copy._diverged import save
 from xcat_ha_drivers.sqlite_copy._generations import newest
-from xcat_ha_drivers.sqlite_copy._live import HANDED_OVER, PROMOTED, InPlace, Marker, in_place, is_writable, write_marker
+from xcat_ha_drivers.sqlite_copy._live import InPlace, in_place, is_writable, write_marker
 from xcat_ha_drivers.sqlite_copy._outgoing import current_snapshot
 from xcat_ha_drivers.sqlite_copy._sqlite import close as close_table
 from xcat_ha_drivers.sqlite_copy._sqlite import open_locked
