@@ -80,14 +80,17 @@ def _same(_words: Sequence[str], answers: Sequence[Answer]) -> tuple[str, str]:
     return (_HOLDS, texts[0][:200]) if len(set(texts)) == 1 else (_FAILS, " / ".join(text[:100] for text in texts))
 
 
-def _says(_words: Sequence[str], answers: Sequence[Answer]) -> tuple[str, str]:
+def _says(words: Sequence[str], answers: Sequence[Answer]) -> tuple[str, str]:
     lines = answers[0].out.strip().splitlines()
     if answers[0].code != 0 or not lines:
         return _UNKNOWN, answers[0].summary
     word, _, reason = lines[-1].partition(":")
-    if word.strip().lower() not in {_HOLDS, _FAILS, _UNKNOWN}:
+    verdict = word.strip().lower()
+    if verdict not in {_HOLDS, _FAILS, _UNKNOWN}:
         return _UNKNOWN, f"not a verdict: {lines[-1][:200]!r}"
-    return word.strip().lower(), reason.strip()
+    if verdict == _HOLDS and words and reason.split()[:1] != [words[0]]:
+        return _UNKNOWN, f"the answer is not about {words[0]}: {lines[-1][:200]!r}"
+    return verdict, reason.strip()
 
 
 _RULES = {"exit-status": _exit_status, "prints": _prints, "matches": _matches, "lacks": _lacks, "same": _same, "says": _says}

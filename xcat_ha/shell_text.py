@@ -93,7 +93,9 @@ def rule_words(rule: Rule) -> Sequence[str]:
         return ("prints", rule.text)
     if isinstance(rule, Matches):
         return ("lacks" if rule.absent else "matches", rule.pattern)
-    return ("same",) if isinstance(rule, SamePrinted) else ("says",)
+    if isinstance(rule, SamePrinted):
+        return ("same",)
+    return ("says", rule.names) if rule.names else ("says",)
 
 
 def function(name: str, body: str, said: str = "") -> str:

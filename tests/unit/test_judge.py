@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from xcat_ha import judge
@@ -17,7 +17,10 @@ from xcat_ha.shell_text import rule_words
 from xcat_ha.steps import Check, Completed, ExitStatus, Matches, Prints, Probe, Rule, SamePrinted, SaysVerdict, Trouble, reads
 
 WORDS = st.sampled_from(
-    ["HOLDS", "FAILS: no", "UNKNOWN: silence", "holds", " x ", "x", "", "a\nb", "\n\nFAILS:x\n", "--", "é\udcff", "HOLDS\nmaybe"]
+    [
+        *("HOLDS", "HOLDS: mna holds nothing", "HOLDS\nmaybe", "holds", "FAILS: no", "\n\nFAILS:x\n", "UNKNOWN: silence"),
+        *(" x ", "x", "", "a\nb", "--", "é\udcff"),
+    ]
 )
 CODES = st.sampled_from([None, 0, 1, 2, 255])
 RULES: st.SearchStrategy[Rule] = st.one_of(
@@ -27,10 +30,13 @@ RULES: st.SearchStrategy[Rule] = st.one_of(
     st.builds(Matches, pattern=WORDS.map(re.escape), absent=st.booleans()),
     st.just(Matches("^b$")),
     st.just(SamePrinted()),
-    st.just(SaysVerdict()),
+    st.builds(SaysVerdict, names=st.sampled_from(["", "mna", "mn"])),
 )
 
 
+@example(SaysVerdict(names="mna"), [(0, "HOLDS", "")] * 2)
+@example(SaysVerdict(names="mna"), [(0, "HOLDS: mna holds nothing", "")] * 2)
+@example(SaysVerdict(names="mna"), [(0, "HOLDS: mnb holds nothing", "")] * 2)
 @given(RULES, st.lists(st.tuples(CODES, WORDS, WORDS), min_size=2, max_size=2))
 def test_the_same_verdict_and_reason(rule: Rule, said: Sequence[tuple[int | None, str, str]]) -> None:
     said = said if isinstance(rule, SamePrinted) else said[:1]
