@@ -24,7 +24,7 @@ from xcat_ha.models import COMMANDS_LOCK, RUN_DIR, STATE_DIR, Node, Pair
 from xcat_ha.observation import PairState, question_for_term
 from xcat_ha.planning import Operation
 from xcat_ha.planning.setup import NODE_ID_FILE
-from xcat_ha.planning.witness import WITNESS
+from xcat_ha.planning.witness import witness_node
 from xcat_ha.shell_text import Wording, comment, function, here_document, line, members, quoted
 from xcat_ha.ssh_command import ssh_argv
 from xcat_ha.steps import Check, Command, Matches, Phase, Plan, Prints, Probe, Step
@@ -144,8 +144,8 @@ def _constants(outline: Outline) -> str:
     operation, down = outline.operation, "".join(sorted(outline.left_out))
     parameters = dict(operation.parameters) | {"by": "runbook"}
     begin = {"format": FORMAT, "operation": operation.name, "parameters": parameters, "must_finish": operation.must_finish}
-    hosts = [*outline.nodes, *_witness(outline.pair)]
-    ways = "".join(_way(host) for host in hosts)
+    witness = witness_node(outline.pair)
+    ways = "".join(_way(host) for host in (*outline.nodes, *((witness,) if witness is not None else ())))
     values = {
         "ID": outline.operation_id,
         "OPERATION": operation.name,
@@ -187,10 +187,6 @@ def _summary(outline: Outline) -> Iterator[str]:
 
 def _moment(outline: Outline) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(outline.state.observed_at))
-
-
-def _witness(pair: Pair) -> tuple[Node, ...]:
-    return (Node(WITNESS, WITNESS, pair.witness.host, "", ssh_port=pair.witness.ssh_port),) if pair.witness.host else ()
 
 
 # --- before the first step

@@ -17,6 +17,7 @@ from tests.unit.test_core_planning import GIVEN, STATE
 from tests.unit.test_core_toys import MNA, MNB, toy_pair
 from xcat_ha.carried import carried_sources, shell_functions
 from xcat_ha.errors import RefusedError
+from xcat_ha.models import Witness
 from xcat_ha.observation import PairState
 from xcat_ha.planning import Operation, PhasePlanner
 from xcat_ha.planning.handover import plan_handover
@@ -149,6 +150,16 @@ def test_the_hand_over_as_a_whole() -> None:
     assert MNA.python not in text
     assert 'change mna 60 0 "$PYTHON" -m xcat_ha.term raise 2 mnb --yielded-by mna' in text
     assert f"{MNB.bin_dir}/xcat-ha sync" not in text.replace("scheduled", ""), "toy jobs are no words of commands"
+
+
+def test_the_witness_is_asked_by_whoever_may_log_in_there() -> None:
+    pair = toy_pair(witness=Witness(host="192.0.2.99", user="keeper", ssh_port=2222))
+    plan = plan_takeover(evolve(GIVEN, pair=pair), MNA, MNB, confirmed=True, announced="")
+    outline = evolve(outline_of(), pair=pair, operation=plan, plan=plan.preview(STATE), left_out=frozenset({"mna"}))
+    (way,) = (line for line in text_of(outline).splitlines() if line.strip().startswith("witness)"))
+    assert "keeper@192.0.2.99" in way
+    assert "Port=2222" in way
+    assert "HostKeyAlias=witness" in way
 
 
 def test_what_is_lost_is_not_said_as_if_it_were_of_the_night_it_is_run(tmp_path: Path) -> None:
