@@ -143,6 +143,13 @@ class PairLock:
         # Not "changes": such a command would hold (shared) what it waits for.
         waits = reads("flock", "-w", str(OUTWAIT_S), "-x", COMMANDS_LOCK, "true", timeout_s=OUTWAIT_S + 20)
         completed = self._runner.run(node.id, waits)
+        if completed.returncode is None:
+            raise UnreachableError(
+                f"cannot tell whether a command of an earlier operation still runs there: {completed.summary}",
+                where=node.id,
+                state="nothing was changed",
+                hint=f"see to it that {node.id} answers",
+            )
         if not completed.ok:
             raise LockedError(
                 f"a command of an earlier operation still runs there after {OUTWAIT_S} s ({completed.summary})",

@@ -22,7 +22,7 @@ from xcat_ha.errors import ExitCode, LockedError, UnreachableError, XcatHaError
 from xcat_ha.interfaces import OutputSink
 from xcat_ha.lock import LOCK_FILE, Holder, PairLock, this_process
 from xcat_ha.runners import LocalRunner
-from xcat_ha.steps import Command, Completed
+from xcat_ha.steps import Command, Completed, Trouble
 
 REPOSITORY = Path(__file__).parents[2]
 PAIR = toy_pair()
@@ -199,6 +199,22 @@ def test_two_that_resume_the_same_operation_never_both_hold_its_lock(runner: Rel
     with pytest.raises(LockedError, match="failover by alice"), lock(Overtaken(runner.inner, runner.moved), holder("1-failover")):
         pass
     assert json.loads((tmp_path / "mna/lock.json").read_text()) == asdict(faster)
+
+
+def test_a_node_that_falls_silent_while_old_commands_are_waited_for_is_not_one_that_is_busy(runner: Relocated, tmp_path: Path) -> None:
+    """A scheduled sync that finds another operation at work ends well; one that finds silence must not."""
+
+    class Silenced(Relocated):
+        def run(self, host: str, command: Command, *, on_output: OutputSink | None = None) -> Completed:
+            if command.argv[0] == "flock" and host == "mnb":
+                return Completed((), None, stderr="no route to host", trouble=Trouble.UNREACHABLE)
+            return super().run(host, command, on_output=on_output)
+
+    with pytest.raises(UnreachableError) as caught, lock(Silenced(runner.inner, runner.moved), holder()):
+        pass
+    assert caught.value.exit_code is ExitCode.UNKNOWN
+    assert caught.value.where == "mnb"
+    assert locks(tmp_path) == {}
 
 
 # Waiting
