@@ -233,7 +233,7 @@ chmod 700 "$1/python3.new" && mv "$1/python3.new" "$1/python3" && "$1/python3" -
 take_lock() {
   # Once: it is known again by its whole content.
   [ -n "$lock_text" ] || lock_text=$(lock_words)
-  lock_deadline=$(($(uptime_s) + 120))
+  lock_deadline=$(($(uptime_s) + 120)) lock_dropped=
   while :; do
     on "$1" 20 sh -c "$LOCK_TAKE" sh "$RUN_DIR" "$lock_text" </dev/null >"$WORK/lock" 2>"$WORK/err"
     case $? in
@@ -244,7 +244,8 @@ take_lock() {
     lock_of=$("$PYTHON" -c 'import json, sys
 held = json.load(sys.stdin)
 print(*("".join(str(held.get(key) or "?").split()) for key in ("node", "boot_id", "pid", "start_ticks", "id", "operation")))' <"$WORK/lock" 2>/dev/null) || lock_of="? ? ? ? ? ?"
-    if lock_is_dead $lock_of; then continue; fi
+    # Once: one that cannot be removed is in the way.
+    if [ "$(cat "$WORK/lock")" != "$lock_dropped" ] && lock_is_dead $lock_of; then lock_dropped=$(cat "$WORK/lock"); continue; fi
     [ "${lock_of##* }" = sync ] && [ "$(uptime_s)" -lt "$lock_deadline" ] ||
       end_with 3 "another operation runs on this pair: $(cat "$WORK/lock")" "nothing was changed" "wait for it; if that process is gone for good, remove $RUN_DIR/lock.json on the nodes"
     sleep 1
@@ -269,6 +270,7 @@ lock_is_dead() {
   for lock_host in $NODES; do
     on "$lock_host" 20 sh -c "$LOCK_DROP" sh "$RUN_DIR/lock.json" "$(cat "$WORK/lock")" </dev/null
   done
+  return 0 # a node that never had it needs no removal
 }
 
 give_back() {
@@ -300,8 +302,13 @@ mirror() {
 look_back() {
   RESUMED=
   for look_host in $NODES; do
-    [ "$look_host" = "$HERE" ] || [ -f "$JOURNAL" ] || ! on "$look_host" 20 test -f "$JOURNAL" </dev/null ||
-      end_with 3 "this was begun on $look_host" "nothing was changed" "go on there: sh $0"
+    if [ "$look_host" = "$HERE" ] || [ -f "$JOURNAL" ]; then continue; fi
+    on "$look_host" 20 test -f "$JOURNAL" </dev/null
+    case $? in
+      0) end_with 3 "this was begun on $look_host" "nothing was changed" "go on there: sh $0" ;;
+      1) ;;
+      *) end_with 4 "cannot tell whether this was begun on $look_host" "nothing was changed" "see to it that $look_host answers" ;;
+    esac
   done
   [ -f "$JOURNAL" ] || return 0
   case $(grep '"event"' "$JOURNAL" | tail -n 1) in
@@ -334,7 +341,7 @@ main() {
     *) end_with 3 "this machine is none of: $NODES" "nothing was changed" "run it on one of them; $NODE_ID_FILE says which one a machine is" ;;
   esac
   [ -n "$DOWN" ] || [ -z "$confirmed$loss_allowed" ] || { echo "usage: sh $0 [--check] [--yes]" >&2; exit 2; }
-  [ -z "$DOWN" ] || [ -n "$CHECK_ONLY" ] || [ "$confirmed$loss_allowed" = "${DOWN}yes" ] ||
+  [ -z "$DOWN" ] || [ -n "$CHECK_ONLY" ] || [ "$confirmed $loss_allowed" = "$DOWN yes" ] ||
     end_with 3 "this takes the role without $DOWN; what was not copied is lost" "nothing was changed" "say so: sh $0 --confirm-down $DOWN --allow-data-loss"
   for need in timeout flock ssh tar sed sync; do
     command -v "$need" >/dev/null || end_with 3 "$need is not installed here" "nothing was changed" "install it"
@@ -354,8 +361,12 @@ main() {
   prepare
   for lock_node in $NODES; do take_lock "$lock_node"; done
   for lock_node in $NODES; do
-    on "$lock_node" 110 flock -w 90 -x "$COMMANDS_LOCK" true </dev/null ||
-      end_with 3 "a command of an earlier operation still runs on $lock_node" "nothing was changed" "fuser -v $COMMANDS_LOCK there shows it"
+    on "$lock_node" 110 flock -w 90 -x "$COMMANDS_LOCK" true </dev/null
+    case $? in
+      0) ;;
+      1) end_with 3 "a command of an earlier operation still runs on $lock_node" "nothing was changed" "fuser -v $COMMANDS_LOCK there shows it" ;;
+      *) end_with 4 "cannot tell whether a command of an earlier operation still runs on $lock_node" "nothing was changed" "see to it that $lock_node answers" ;;
+    esac
   done
   look_back
   REFUSAL=3 STATE="nothing was changed now"

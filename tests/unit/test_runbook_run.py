@@ -332,6 +332,44 @@ def test_what_was_given_up_is_not_begun_again(bench: Bench) -> None:
     assert "given up" in err
 
 
+def test_whether_it_was_begun_on_the_other_node_is_never_guessed(bench: Bench) -> None:
+    """The other node falls silent after it was locked: then nobody knows how far a run that was begun there has come."""
+    real = bench.directory / "bin/ssh"
+    real.rename(real.with_name("ssh.real"))
+    silent = 'case "$*" in *" test -f "*) echo "no route to host" >&2; exit 255 ;; esac'
+    real.write_text(f'#!/bin/sh\n{silent}\nexec "$0.real" "$@"\n', encoding="ascii")
+    real.chmod(stat.S_IRWXU)
+    code, _, err = bench.run(bench.write(touch("mna", "one")))
+    assert code is ExitCode.UNKNOWN
+    assert "whether this was begun on mnb" in err
+    assert not list(bench.node("mna").iterdir())
+
+
+def leave_lock_of_the_dead(bench: Bench) -> Path:
+    held = {"id": "x", "operation": "failover", "node": "mna", "pid": os.getpid(), "boot_id": "of another boot", "start_ticks": "1"}
+    path = bench.root("mna") / "run/xcat-ha/lock.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(held), encoding="ascii")
+    return path
+
+
+def test_a_dead_holders_lock_is_taken_over_although_the_other_node_has_booted_since(bench: Bench) -> None:
+    leave_lock_of_the_dead(bench)
+    code, _, err = bench.run(bench.write(touch("mna", "one")))
+    assert code is ExitCode.DONE, err
+
+
+def test_a_dead_lock_that_cannot_be_removed_is_no_endless_loop(bench: Bench) -> None:
+    path = leave_lock_of_the_dead(bench)
+    (bench.root("mnb") / "run/xcat-ha").mkdir()
+    stub = bench.directory / "bin/rm"
+    stub.write_text('#!/bin/sh\ncase "$*" in *lock.json) exit 1 ;; esac\nexec /bin/rm "$@"\n', encoding="ascii")
+    stub.chmod(stat.S_IRWXU)
+    code, _, err = bench.run(bench.write(touch("mna", "one")))
+    assert code is ExitCode.REFUSED
+    assert f"remove {path}" in err
+
+
 def test_on_a_machine_that_is_none_of_the_nodes_it_refuses(bench: Bench) -> None:
     script = bench.write(touch("mna", "one"))
     (bench.root("mna") / "etc/xcat-ha/node").write_text("mnz\n", encoding="ascii")
