@@ -76,6 +76,7 @@ class _At:
         (ReplicaState(role=None, healthy=False, detail="PostgreSQL does not answer"), "PostgreSQL does not answer"),
         (ReplicaState(ReplicaRole.COPY, healthy=True, last_good=_At.clock.now() - 901, detail=""), "max_loss_s = 900"),
         (ReplicaState(ReplicaRole.COPY, healthy=False, last_good=_At.clock.now() - 5, detail="half in place"), "half in place"),
+        (ReplicaState(ReplicaRole.COPY, healthy=None, last_good=_At.clock.now() - 5, detail="not looked at"), "not looked at"),
     ],
 )
 def test_a_copy_that_is_old_unknown_or_unsound_is_taken_only_if_that_is_allowed(replica: ReplicaState, words: str) -> None:

@@ -121,7 +121,7 @@ def _loss(workshop: Workshop, here: NodeState, there: NodeState, *, allow_data_l
     words += _files_behind(here, workshop.clock.now())
     if age_s is None or age_s > limit_s:
         why = f"That is more than max_loss_s = {limit_s} s allows"
-    elif replica.healthy is False:
+    elif replica.healthy is not True:
         why = f"But that copy is not known to be good: {replica.detail}"
     else:
         return words
