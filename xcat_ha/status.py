@@ -247,10 +247,8 @@ def _source_problems(primary: NodeState) -> list[Problem]:
         return []
     if replica.healthy is False:
         return [Problem(f"the database of {name}, the primary, is out of order: {replica.detail}", f"mend it on {name}, or fail over")]
-    if replica.role is None:
-        what = f"it is not known how the database of {name}, the primary, is: {replica.detail}"
-        return [Problem(what, "xcat-ha check tells more", unknown=True)]
-    return []
+    what = f"it is not known how the database of {name}, the primary, is: {replica.detail}"
+    return [Problem(what, "xcat-ha check tells more", unknown=True)]
 
 
 def _schedule_problems(node_state: NodeState) -> list[Problem]:

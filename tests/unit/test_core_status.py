@@ -218,6 +218,14 @@ TABLE: dict[str, tuple[NodeState, NodeState, tuple[Role, Role], str | None, Exit
         ExitCode.UNKNOWN,
         ("?it is not known how the database of mna, the primary, is: no answer",),
     ),
+    "the primary's database cannot be judged": (
+        primary(replica=ReplicaState(ReplicaRole.SOURCE, healthy=None, detail="xcat-ha is not installed on this node")),
+        standby(),
+        (P, S),
+        "mna",
+        ExitCode.UNKNOWN,
+        ("?it is not known how the database of mna, the primary, is: xcat-ha is not installed",),
+    ),
     "the copy is bad": (primary(), copy(healthy=False, detail="table site damaged"), (P, S), "mna", F, ("table site damaged",)),
     "the copy cannot be judged": (
         primary(),
