@@ -37,7 +37,7 @@ from xcat_ha.verbs.checking import check_pair
 from xcat_ha.verbs.copying import prepare_sync, prepare_verify
 from xcat_ha.verbs.export import write_runbook
 from xcat_ha.verbs.handover import prepare_handover
-from xcat_ha.verbs.images import report_images
+from xcat_ha.verbs.images import look_at_images
 from xcat_ha.verbs.maintenance import prepare_maintenance
 from xcat_ha.verbs.rejoin import prepare_rejoin
 from xcat_ha.verbs.resume import abandon, prepare_resume
@@ -104,7 +104,7 @@ class ManagedPair:
 
     def images(self) -> tuple[NodeImages, ...]:
         """What each image of the database lacks on the standby now. Changes nothing; what is not known is reported, not an error."""
-        return report_images(self._workshop, self._workshop.observe(images=True))
+        return look_at_images(self._workshop)
 
     def stale(self) -> tuple[StalePointer, ...]:
         """What still names one node where the service identity should stand, on the primary; see :mod:`xcat_ha.xcat.stale`.

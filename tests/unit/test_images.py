@@ -229,7 +229,8 @@ def test_the_verb_names_what_the_standby_lacks(site: CliSite) -> None:
     assert done.code == ExitCode.FAILED
     assert "FAILS  toy-image  kernel  /install/kernel  is missing; the primary has 10 bytes" in done.out
     document = site("images", "--json").json
-    assert document["nodes"][0]["images"][0]["lacks"][0]["path"] == "/install/kernel"
+    (lack,) = document["nodes"][0]["images"][0]["lacks"]
+    assert (lack["path"], lack["copied_with"]) == ("/install/kernel", "install")
     (site.base / "mnb-is-silent").touch()
     assert site("images").code == ExitCode.UNKNOWN
 

@@ -29,7 +29,7 @@ class Lack:
         path: where it should be.
         role: what it is (``kernel``, ``rootimg``, ``template`` …); empty for the definition itself.
         problem: what is wrong with it here.
-        copied_with: the file set that brings it; empty: nothing copies it.
+        copied_with: the file set that brings it; empty: none of those that are known here.
     """
 
     path: str

@@ -13,6 +13,18 @@ from xcat_ha.operations import Prepared, Result, Workshop
 from xcat_ha.planning.images import NodeImages, closing_list, images_on, not_exported_by
 from xcat_ha.planning.requirements import Finding
 from xcat_ha.steps import Judgement, Verdict
+from xcat_ha.verbs.basis import file_sets_of
+from xcat_ha.xcat.site import interpret_site, site_question
+
+
+def look_at_images(workshop: Workshop) -> tuple[NodeImages, ...]:
+    """For ``images``: as :func:`report_images`, with the file set that brings each file, if the primary's xcatd tells where they are."""
+    state = workshop.observe(images=True)
+    sets: tuple[FileSet, ...] = ()
+    if state.primary is not None:
+        site = interpret_site(workshop.runner.read_many(state.primary, (site_question(),))[0])
+        sets = file_sets_of(workshop.pair, site) if site.known else ()
+    return report_images(workshop, state, sets)
 
 
 def report_images(workshop: Workshop, state: PairState, file_sets: Sequence[FileSet] = ()) -> tuple[NodeImages, ...]:
