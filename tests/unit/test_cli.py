@@ -19,7 +19,7 @@ from xcat_ha.cli import render
 from xcat_ha.cli.follow import Follower
 from xcat_ha.cli.shape import data_of, document, error_data
 from xcat_ha.cli.stopping import Stopper
-from xcat_ha.errors import ConfigError, ExitCode
+from xcat_ha.errors import ConfigError, ExitCode, InterruptedOperationError
 from xcat_ha.steps import Command, Effect, Phase, Plan, Ref, in_order, reads, side_by_side
 
 VERBS = (
@@ -305,6 +305,21 @@ def test_ctrl_c_while_a_command_runs_ends_as_interrupted(site: CliSite) -> None:
     assert "is unfinished: interrupted" in site("status").out
 
 
+def test_stepping_down_goes_on_when_the_terminal_is_lost_with_the_address(site: CliSite) -> None:
+    site.program("path/rm", 'case $2 in */mna/running-xcatd) touch "$TEST_HERE"; sleep 1;; esac; exec /bin/rm "$@"')
+    here = site.base / "here"
+    argv, environment = site.command("step-down", "--yes")
+    running = subprocess.Popen(argv, env=environment | {"TEST_HERE": str(here)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not here.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    running.send_signal(signal.SIGHUP)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == ExitCode.DONE, said
+    assert "address" not in site.facts("mna")
+
+
 def test_a_lock_held_by_another_refuses_but_is_no_failure_of_a_scheduled_sync(site: CliSite) -> None:
     holder = {"id": "x-failover", "operation": "failover", "node": "", "host": "elsewhere", "user": "alice", "pid": 1, "since": time.time()}
     (site.base / "run/lock.json").write_text(json.dumps(holder) + "\n")
@@ -345,6 +360,14 @@ def test_the_first_ctrl_c_asks_to_stop_and_the_second_stops(capsys: pytest.Captu
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_what_a_second_ctrl_c_cut_off_is_never_said_to_have_changed_nothing() -> None:
+    with pytest.raises(InterruptedOperationError) as caught, Stopper():
+        raise KeyboardInterrupt
+    assert caught.value.exit_code is ExitCode.INTERRUPTED
+    assert "may still be running" in str(caught.value)
+    assert "nothing was changed" not in str(caught.value)
 
 
 def test_sigterm_asks_to_stop_however_often_it_comes() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from plumbum import cli
 
 from xcat_ha.cli.verb import ChangingVerb, XcatHa, ask, usage
-from xcat_ha.errors import ExitCode
+from xcat_ha.errors import ExitCode, InterruptedOperationError
 
 if TYPE_CHECKING:
     from xcat_ha.interfaces import StalePointer
@@ -49,10 +49,21 @@ class SetupVerb(ChangingVerb):
                 witness = pair.pair.witness
                 ways = (_WAY, _WITNESS_WAY.format(user=witness.user, host=witness.host)) if witness.host else (_WAY,)
                 self.confirm(ways)
-                pair.open_way(accepted=frozenset(self.trusted), ask=ask)
+                self._open_way(pair)
             return pair.prepare_setup(mend=self._mend)
 
         return self.change(prepare)
+
+    def _open_way(self, pair: ManagedPair) -> None:
+        """Ctrl-C is not caught here: it has to reach ssh, which may be asking for a password."""
+        try:
+            pair.open_way(accepted=frozenset(self.trusted), ask=ask)
+        except KeyboardInterrupt as error:
+            raise InterruptedOperationError(
+                "stopped by the keyboard",
+                state="keys of xcat-ha's may have been made, and let in; nothing else was changed",
+                hint="xcat-ha setup again goes on",
+            ) from error
 
     def _mend(self, pointers: Sequence[StalePointer]) -> bool:
         from xcat_ha.planning.stale import sentences  # noqa: PLC0415 - see Verb.load

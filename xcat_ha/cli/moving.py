@@ -88,14 +88,18 @@ class StepDownVerb(Verb):
 
         def work() -> ExitCode:
             from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+            from xcat_ha.cli.stopping import Stopper  # noqa: PLC0415
 
-            with self.load(follow=not self.verify, read_only=self.verify) as pair:
+            stopper = Stopper()
+            with self.load(stopper=stopper, follow=not self.verify, read_only=self.verify) as pair:
                 if self.verify:
                     render.say(pair.has_nothing_of_the_role())
                     return ExitCode.DONE
                 if not self.yes and not ask("Stop xCAT's services here and give the service address up?"):
                     raise RefusedError("not confirmed", state="nothing was changed", hint="answer y, or give --yes")
-                render.show_result(pair.step_down("ordered by xcat-ha step-down"))
+                with stopper:
+                    result = pair.step_down("ordered by xcat-ha step-down")
+            render.show_result(result)
             return ExitCode.DONE
 
         return self.answer(work)

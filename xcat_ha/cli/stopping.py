@@ -7,6 +7,8 @@ import sys
 from types import FrameType
 from typing import Self
 
+from xcat_ha.errors import InterruptedOperationError
+
 
 class Stopper:
     """First Ctrl-C or SIGTERM: stop after the command that runs now. Second Ctrl-C: stop at once. SIGHUP: go on.
@@ -29,11 +31,21 @@ class Stopper:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        """As before."""
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
+        """As before.
+
+        Raises:
+            InterruptedOperationError: it was stopped at once, wherever that was.
+        """
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        if kind is KeyboardInterrupt:
+            raise InterruptedOperationError(
+                "stopped at once, by the keyboard",
+                state="a command may still be running",
+                hint="xcat-ha status explains the state; xcat-ha resume goes on",
+            ) from error
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._asked and number == signal.SIGINT:

@@ -28,13 +28,15 @@ class AbandonVerb(Verb):
 
         def work() -> ExitCode:
             from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
+            from xcat_ha.cli.stopping import Stopper  # noqa: PLC0415
             from xcat_ha.verbs.resume import words_of_state  # noqa: PLC0415
 
             with self.load() as pair:
                 render.show_status(pair.status())
                 if not self.yes and not ask("Leave everything as it stands and give the operation up?"):
                     raise RefusedError("not confirmed", state="nothing was changed", hint="answer y, or give --yes")
-                record = pair.abandon()
+                with Stopper():
+                    record = pair.abandon()
                 left = words_of_state(pair.observe())
             render.say(f"{record.operation} ({record.id}) is {left}")
             render.say("nothing was changed on the nodes; xcat-ha status tells what is wrong with that, and what to do")
