@@ -6,9 +6,9 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from xcat_ha._version import own_version
 from xcat_ha.errors import RefusedError
 
 FIND_PYTHON = """\
@@ -40,10 +40,7 @@ def carried_sources(programs: Iterable[str]) -> Mapping[str, str]:
 
 def _metadata() -> dict[str, str]:
     """What makes ``importlib.metadata`` name the version of the code that is carried."""
-    try:
-        own = version("xcat-ha")
-    except PackageNotFoundError:
-        own = "0"
+    own = own_version("0")
     return {f"xcat_ha-{own}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: xcat-ha\nVersion: {own}\n"}
 
 

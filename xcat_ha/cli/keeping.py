@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from plumbum import cli
 
-from xcat_ha.cli.verb import ChangingVerb, XcatHa, ask, usage
+from xcat_ha.cli.verb import ChangingVerb, XcatHa, ask
 from xcat_ha.errors import ExitCode, InterruptedOperationError
 
 if TYPE_CHECKING:
@@ -128,13 +128,13 @@ class MaintenanceVerb(ChangingVerb):
 
         if state == "off":
             if self.reason or self.until:
-                return usage("--reason and --until go with maintenance on")
+                return self.usage("--reason and --until go with maintenance on")
             return self.change(lambda pair: pair.prepare_maintenance())
         reason = printable(self.reason or "")
         if not reason or not self.until:
-            return usage("maintenance on needs --reason TEXT and --until WHEN")
+            return self.usage("maintenance on needs --reason TEXT and --until WHEN")
         try:
             until = parse_until(self.until, time.time())
         except ValueError as error:
-            return usage(f"--until {self.until!r}: {error}; write '2026-11-24 18:00', 18:00, +90min, +2h or +1d")
+            return self.usage(f"--until {self.until!r}: {error}; write '2026-11-24 18:00', 18:00, +90min, +2h or +1d")
         return self.change(lambda pair: pair.prepare_maintenance(reason=reason, until=until))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from plumbum import cli
 
-from xcat_ha.cli.verb import ChangingVerb, ExportingVerb, Verb, XcatHa, ask
-from xcat_ha.errors import ExitCode, RefusedError
+from xcat_ha.cli.verb import AskingVerb, ChangingVerb, ExportingVerb, Verb, XcatHa
+from xcat_ha.errors import ExitCode
 
 
 @XcatHa.subcommand("failover")
@@ -29,20 +27,16 @@ class FailoverVerb(ExportingVerb):
         down = self.confirm_down or self.fence
         if not down:
             if self.allow_data_loss:
-                return self._usage("--allow-data-loss goes with --confirm-down or --fence")
+                return self.usage("--allow-data-loss goes with --confirm-down or --fence")
             return self.change(lambda pair: pair.prepare_failover(to=self.to))
         if self.to or (self.confirm_down and self.fence):
-            return self._usage("give one of --to, --confirm-down and --fence")
+            return self.usage("give one of --to, --confirm-down and --fence")
         confirmed = bool(self.confirm_down)
         return self.change(
             lambda pair: pair.prepare_takeover(
                 down=down, confirmed=confirmed, allow_data_loss=self.allow_data_loss, for_later=bool(self.export)
             )
         )
-
-    def _usage(self, text: str) -> int:
-        print(f"xcat-ha: {text}; xcat-ha failover --help", file=sys.stderr)  # noqa: T201
-        return int(ExitCode.USAGE)
 
 
 @XcatHa.subcommand("failback")
@@ -77,10 +71,9 @@ class RejoinVerb(ExportingVerb):
 
 
 @XcatHa.subcommand("step-down")
-class StepDownVerb(Verb):
+class StepDownVerb(AskingVerb):
     """Give the role up on this node at once, asking nobody: what the guard and fencing do."""
 
-    yes = cli.Flag(["-y", "--yes"], help="do not ask")
     verify = cli.Flag("--verify", help="change nothing; print HOLDS if nothing of the role is here, else FAILS or UNKNOWN")
 
     def main(self) -> int:
@@ -95,8 +88,7 @@ class StepDownVerb(Verb):
                 if self.verify:
                     render.say(pair.has_nothing_of_the_role())
                     return ExitCode.DONE
-                if not self.yes and not ask("Stop xCAT's services here and give the service address up?"):
-                    raise RefusedError("not confirmed", state="nothing was changed", hint="answer y, or give --yes")
+                self.require_yes("Stop xCAT's services here and give the service address up?")
                 with stopper:
                     result = pair.step_down("ordered by xcat-ha step-down")
             render.show_result(result)

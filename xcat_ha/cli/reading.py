@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from xcat_ha.cli.verb import Verb, XcatHa
 from xcat_ha.errors import ExitCode
+
+if TYPE_CHECKING:
+    from xcat_ha.steps import Verdict
+
+
+def _code_of(verdicts: Iterable[Verdict]) -> ExitCode:
+    """The worst of them; nothing asked is nothing wrong."""
+    from xcat_ha.steps import Verdict  # noqa: PLC0415 - see Verb.load
+
+    found = set(verdicts)
+    return ExitCode.FAILED if Verdict.FAILS in found else ExitCode.UNKNOWN if Verdict.UNKNOWN in found else ExitCode.DONE
 
 
 @XcatHa.subcommand("status")
@@ -36,12 +50,10 @@ class CheckVerb(Verb):
 
         def work() -> ExitCode:
             from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
-            from xcat_ha.steps import Verdict  # noqa: PLC0415
 
             with self.load(read_only=True) as pair:
                 findings = pair.check()
-            verdicts = {finding.verdict for finding in findings}
-            code = ExitCode.FAILED if Verdict.FAILS in verdicts else ExitCode.UNKNOWN if Verdict.UNKNOWN in verdicts else ExitCode.DONE
+            code = _code_of(finding.verdict for finding in findings)
             if self.as_json:
                 self.print_json(code, findings=findings)
             else:
@@ -60,12 +72,10 @@ class ImagesVerb(Verb):
 
         def work() -> ExitCode:
             from xcat_ha.cli import render  # noqa: PLC0415 - see Verb.load
-            from xcat_ha.steps import Verdict  # noqa: PLC0415
 
             with self.load(read_only=True) as pair:
                 found = pair.images()
-            verdicts = {report.verdict for report in found}
-            code = ExitCode.FAILED if Verdict.FAILS in verdicts else ExitCode.UNKNOWN if Verdict.UNKNOWN in verdicts else ExitCode.DONE
+            code = _code_of(report.verdict for report in found)
             if self.as_json:
                 self.print_json(code, nodes=found)
             else:

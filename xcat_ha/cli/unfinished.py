@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from plumbum import cli
-
-from xcat_ha.cli.verb import ChangingVerb, Verb, XcatHa, ask
-from xcat_ha.errors import ExitCode, RefusedError
+from xcat_ha.cli.verb import AskingVerb, ChangingVerb, XcatHa
+from xcat_ha.errors import ExitCode
 
 
 @XcatHa.subcommand("resume")
@@ -18,10 +16,8 @@ class ResumeVerb(ChangingVerb):
 
 
 @XcatHa.subcommand("abandon")
-class AbandonVerb(Verb):
+class AbandonVerb(AskingVerb):
     """Give up the operation that stopped in the middle: the state stays as it is (see status), and is recorded as such."""
-
-    yes = cli.Flag(["-y", "--yes"], help="do not ask")
 
     def main(self) -> int:
         """See the class."""
@@ -33,8 +29,7 @@ class AbandonVerb(Verb):
 
             with self.load() as pair:
                 render.show_status(pair.status())
-                if not self.yes and not ask("Leave everything as it stands and give the operation up?"):
-                    raise RefusedError("not confirmed", state="nothing was changed", hint="answer y, or give --yes")
+                self.require_yes("Leave everything as it stands and give the operation up?")
                 with Stopper():
                     record = pair.abandon()
                 left = words_of_state(pair.observe())

@@ -6,12 +6,12 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plumbum import cli
 
+from xcat_ha._version import own_version
 from xcat_ha.errors import ExitCode, RefusedError, XcatHaError
 from xcat_ha.models import CONFIG_PATH
 
@@ -21,18 +21,11 @@ if TYPE_CHECKING:
     from xcat_ha.pair import ManagedPair
 
 
-def _version() -> str:
-    try:
-        return version("xcat-ha")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 class XcatHa(cli.Application):
     """Keeps a second xCAT management node ready, and moves the management role to it and back."""
 
     PROGNAME = "xcat-ha"
-    VERSION = _version()
+    VERSION = own_version()
 
     def main(self, *arguments: str) -> int:
         """Without a verb there is nothing to do."""
@@ -77,6 +70,11 @@ class Verb(cli.Application):
             print(document(self._name(), error.exit_code, error=error_data(error)))  # noqa: T201
         print(f"xcat-ha: {error}", file=sys.stderr)  # noqa: T201
 
+    def usage(self, text: str) -> int:
+        """Say what is wrong with the command line; the exit code for it."""
+        print(f"xcat-ha: {text}; xcat-ha {self._name()} --help", file=sys.stderr)  # noqa: T201
+        return int(ExitCode.USAGE)
+
     def _name(self) -> str:
         return str(self.PROGNAME).rpartition(" ")[2]
 
@@ -106,11 +104,25 @@ class Verb(cli.Application):
         return load(self.config, observer=observer, stop_requested=stopper or never, read_only=read_only)
 
 
-class ChangingVerb(Verb):
+class AskingVerb(Verb):
+    """Verbs that ask once before they change something."""
+
+    yes = cli.Flag(["-y", "--yes"], help="do not ask")
+
+    def require_yes(self, question: str) -> None:
+        """Go on only if that is wanted.
+
+        Raises:
+            RefusedError: the answer is not yes, or there is nobody to ask.
+        """
+        if not self.yes and not ask(question):
+            raise RefusedError("not confirmed", state="nothing was changed", hint="answer y, or give --yes")
+
+
+class ChangingVerb(AskingVerb):
     """Verbs that change something: a summary and one question first, or --dry-run, or --yes."""
 
     dry_run = cli.Flag("--dry-run", help="show the exact commands per host; change nothing")
-    yes = cli.Flag(["-y", "--yes"], help="do not ask")
 
     def change(self, prepare: Callable[[ManagedPair], Prepared]) -> int:
         """The whole verb: prepare, show, ask, run, show; returns the exit code."""
@@ -150,12 +162,11 @@ class ChangingVerb(Verb):
         """Show the summary and ask.
 
         Raises:
-            RefusedError: the answer is not yes, or there is nobody to ask.
+            RefusedError: see :meth:`require_yes`.
         """
         for sentence in summary:
             print(sentence, file=sys.stderr)  # noqa: T201
-        if not self.yes and not ask("Go on?"):
-            raise RefusedError("not confirmed", state="nothing was changed", hint="answer y, or give --yes")
+        self.require_yes("Go on?")
 
 
 class ExportingVerb(ChangingVerb):
@@ -166,8 +177,7 @@ class ExportingVerb(ChangingVerb):
     def change(self, prepare: Callable[[ManagedPair], Prepared]) -> int:
         """As :meth:`ChangingVerb.change`."""
         if self.export and not self.dry_run:
-            print("xcat-ha: --export goes with --dry-run", file=sys.stderr)  # noqa: T201
-            return int(ExitCode.USAGE)
+            return self.usage("--export goes with --dry-run")
         return super().change(prepare)
 
     def show_plan(self, pair: ManagedPair, prepared: Prepared) -> None:
@@ -186,9 +196,3 @@ def ask(question: str) -> bool:
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def usage(text: str) -> int:
-    """Say what is wrong with the command line; the exit code for it."""
-    print(f"xcat-ha: {text}; xcat-ha VERB --help", file=sys.stderr)  # noqa: T201
-    return int(ExitCode.USAGE)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from xcat_ha._version import own_version
 from xcat_ha.carried import FIND_PYTHON, carried_sources, shell_functions
 from xcat_ha.errors import RefusedError, UnreachableError
 from xcat_ha.operations import Prepared, Workshop
@@ -33,11 +33,8 @@ def write_runbook(workshop: Workshop, prepared: Prepared, path: Path) -> None:
                 state="nothing was written",
                 hint=f"install the system's python3 (or python3.11) on {node.id}; xcat-ha's own may be what is broken that night",
             )
-    try:
-        own = version("xcat-ha")
-    except PackageNotFoundError:
-        own = "of unknown version"
-    _write(path, runbook(outline, carried_sources(node_programs(outline)), shell_functions(), version=own))
+    version = own_version("of unknown version")
+    _write(path, runbook(outline, carried_sources(node_programs(outline)), shell_functions(), version=version))
 
 
 def _write(path: Path, text: str) -> None:

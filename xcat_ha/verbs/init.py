@@ -6,11 +6,11 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from attrs import evolve, field, frozen
 
+from xcat_ha._version import own_version
 from xcat_ha.clock import Clock
 from xcat_ha.config import parse_pair
 from xcat_ha.discovery.choice import drivers_for
@@ -136,7 +136,7 @@ def write_up(draft: Draft, *, clock: Clock, path: Path, program_dir: str = DEFAU
     drivers = drivers_for(draft.discovery)
     proposal = propose(draft.discovery, draft.standing, draft.given, drivers, program_dir=program_dir)
     proposal = evolve(proposal, warnings=tuple(shown(warning) for warning in proposal.warnings))
-    text = proposal_text(proposal, when=clock.now(), version=_version())
+    text = proposal_text(proposal, when=clock.now(), version=own_version("(unknown version)"))
     unusable = tuple(name for name, chosen in drivers.items() if chosen.problem)
     if not proposal.missing:
         _prove(text, str(path), drivers)
@@ -147,13 +147,6 @@ def _prove(text: str, where: str, drivers: Mapping[str, Chosen]) -> None:
     pair = parse_pair(text, where)
     if not any(chosen.problem for chosen in drivers.values()):
         load_drivers(pair)
-
-
-def _version() -> str:
-    try:
-        return version("xcat-ha")
-    except PackageNotFoundError:
-        return "(unknown version)"
 
 
 def place_of(written: Written, path: Path) -> Path:
