@@ -78,6 +78,14 @@ def test_what_is_not_known_is_never_fine() -> None:
     assert verdicts(partly).count(Verdict.UNKNOWN) == 2
 
 
+def test_a_file_that_cannot_be_read_is_said_once_and_why() -> None:
+    path = "/etc/xcat/cert/server-cert.pem"
+    found = findings(StaleReport((), (), None, None, {path: "No such file", "/etc/xcat/cfgloc": "Permission denied"}))
+    unknown = [detail for verdict, detail, _ in found.values() if verdict is Verdict.UNKNOWN]
+    assert unknown == ["No such file", "Permission denied"]
+    assert verdicts(found).count(Verdict.HOLDS) == 3
+
+
 def test_a_flood_is_cut_and_says_so() -> None:
     many = tuple(evolve(CELL, key=f"node=cn{number}") for number in range(stale.SHOWN + 7))
     found = findings(StaleReport(many, (), (), (), {}))

@@ -122,6 +122,17 @@ def test_a_free_text_is_shown_only_around_the_word(tree: Tree) -> None:
     assert "secret" not in row["value"]
 
 
+def test_what_a_node_waits_for_is_not_known_while_its_table_does_not_answer(tree: Tree) -> None:
+    tree.node("cn1", state="install rocky9-x86_64-compute")
+    tree.put("/tftpboot/boot/grub2/cn1", f"set root=tftp,{OWN}\n")
+    assert tree.look()["generated"][0]["trouble"] == ""
+    (tree.root / "tables/chain").unlink()
+    found = tree.look()
+    assert "chain" in found["table_troubles"]
+    assert "chain" in found["generated"][0]["trouble"]
+    assert "state is none" not in found["generated"][0]["trouble"]
+
+
 def test_a_table_that_does_not_answer_is_named(tree: Tree) -> None:
     (tree.root / "tables/noderes").unlink()
     assert list(tree.look()["table_troubles"]) == ["noderes"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 
 import cattrs
@@ -63,34 +64,33 @@ def findings_of_stale(pair: Pair, primary: Node, report: StaleReport, others: Se
 
     ``others``: what the replication driver found; None: not known.
     """
+    single = (f"{pair.xcat_dir}/cert/server-cert.pem", f"{pair.xcat_dir}/cfgloc")
+    troubles = {place: why for place, why in report.troubles.items() if place != primary.id}
+    of_tables = {place: why for place, why in troubles.items() if place.startswith("table ")}
+    of_files = {place: why for place, why in troubles.items() if place not in {*of_tables, *single}}
+    of_certificate, of_cfgloc = ({path: troubles[path]} if path in troubles else {} for path in single)
     parts = (
-        ("xCAT's tables name the service identity, not one node, as management node", report.tables),
-        ("what xCAT has generated for nodes names the service identity", report.files),
-        ("the server certificate is for the service hostname", report.certificate),
-        (f"{pair.xcat_dir}/cfgloc names the service identity", report.cfgloc),
-        ("the database's own access rules name the service identity", others),
+        ("xCAT's tables name the service identity, not one node, as management node", report.tables, of_tables),
+        ("what xCAT has generated for nodes names the service identity", report.files, of_files),
+        ("the server certificate is for the service hostname", report.certificate, of_certificate),
+        (f"{pair.xcat_dir}/cfgloc names the service identity", report.cfgloc, of_cfgloc),
+        ("the database's own access rules name the service identity", others, {}),
     )
     found: list[Finding] = []
-    unread = {place: why for place, why in report.troubles.items() if place != primary.id}
-    for question, pointers in parts:
-        if pointers:
-            found += [_finding(one) for one in pointers[:SHOWN]]
-            found += [_rest(question, len(pointers) - SHOWN)] if len(pointers) > SHOWN else []
-        elif pointers is None:
-            why = report.troubles.get(primary.id, "it could not be read")
+    for question, pointers, unread in parts:
+        if pointers is None:
+            why = "; ".join(unread.values()) or report.troubles.get(primary.id, "it could not be read")
             found.append(Finding(TOPIC, question, Judgement(Verdict.UNKNOWN, why), f"try it on {primary.id}"))
-        elif not any(_belongs(place, question) for place in unread):
+            continue
+        found += [_finding(one) for one in pointers[:SHOWN]]
+        found += [_rest(question, len(pointers) - SHOWN)] if len(pointers) > SHOWN else []
+        found += [
+            Finding(TOPIC, f"{place} can be read", Judgement(Verdict.UNKNOWN, why), f"look at it on {primary.id}")
+            for place, why in unread.items()
+        ]
+        if not pointers and not unread:
             found.append(Finding(TOPIC, question, Judgement(Verdict.HOLDS)))
-    found += [
-        Finding(TOPIC, f"{place} can be read", Judgement(Verdict.UNKNOWN, why), f"look at it on {primary.id}")
-        for place, why in unread.items()
-        if not (place.endswith("server-cert.pem") and report.certificate is None)
-    ]
     return tuple(found)
-
-
-def _belongs(place: str, question: str) -> bool:
-    return ("tables" in question) if place.startswith("table ") else ("generated" in question and not place.endswith((".pem", "cfgloc")))
 
 
 def _rest(question: str, number: int) -> Finding:
@@ -107,7 +107,7 @@ def hint_of(one: StalePointer) -> str:
     """What to do about it."""
     if one.mend is Mend.BY_HAND:
         return f"by hand: {one.advice}"
-    how = " ".join(str(word) for command in _commands(one) for word in command.argv) or one.advice
+    how = shlex.join(str(word) for command in _commands(one) for word in command.argv) or one.advice
     return f"xcat-ha setup --mend-stale mends it: {how}"
 
 

@@ -21,12 +21,15 @@ class Nodes:
     """What the tables say of nodes, by node and by group; made once, asked for each of many."""
 
     def __init__(self, tables: Mapping[str, Iterable[Row]]) -> None:
-        """``tables``: those of :data:`TABLES`."""
+        """``tables``: those of :data:`TABLES`; one that is not among them could not be read."""
         self._rows = {table: {row.get("node", ""): row for row in rows} for table, rows in tables.items() if table in TABLES}
         self._images = {row.get("imagename", ""): row for row in tables.get("osimage", ())}
+        self._unread = [table for table in TABLES if table not in tables]
 
     def why_not_renewed(self, node: str) -> str:
         """Why ``nodeset`` must not be run for ``node``; empty if it may, with :meth:`image_of`."""
+        if self._unread:
+            return f"table {self._unread[0]} cannot be read"
         state = self._cell("chain", node, "currstate")
         if not state.startswith((*_EVERY_BOOT, "install ")):
             return f"nothing is to be installed on it (its state is {state or 'none'})"

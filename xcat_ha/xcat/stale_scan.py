@@ -47,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "policy":
             one.add_argument("--row", action="append", default=[], metavar="COLUMN=VALUE")
         if name in {"renew", "renewed"}:
-            one.add_argument("--kind", choices=("nodeset", "mknb", "dhcp"), required=True)
+            # makedhcp makes the configuration of the DHCP server anew, not this program.
+            one.add_argument("--kind", choices=("nodeset", "mknb", *(("dhcp",) if name == "renewed" else ())), required=True)
     given = parser.parse_args(arguments)
     try:
         return int(given.run(given))
@@ -72,11 +73,15 @@ def _look(given: argparse.Namespace) -> int:
         troubles.setdefault("site", str(error))
         site = {}
     pattern = _pattern(given, site.get("domain", ""))
-    rows = [found for table in KEYS for found in _rows(table, tables.get(table, []), pattern)]
+    rows = [row for table in KEYS for row in _rows(table, tables.get(table, []), pattern)]
     if len(rows) > MOST_ROWS:
         troubles["rows"] = f"{len(rows)} values name a node; the first {MOST_ROWS} are shown"
     files = _files(site, pattern) if site else None
-    generated = _described(files.found if files else (), tables, pattern)
+    found, cells = files.found if files else (), _cells(tables, pattern)
+    if cells or any(one.kind == "nodeset" for one in found):
+        more, unread = read_tables(name for name in NODE_TABLES if name not in tables)
+        tables, troubles = {**tables, **more}, {**troubles, **unread}
+    generated = _described(found, cells, tables)
     if len(generated) > MOST_ROWS:
         troubles["generated"] = f"{len(generated)} generated files name a node; the first {MOST_ROWS} are shown"
     print(  # noqa: T201
@@ -116,21 +121,26 @@ def _rows(table: str, rows: Iterable[Row], pattern: re.Pattern[str]) -> Iterable
                 yield {"table": table, "key": key, "column": column, "value": shown, "word": found_word(found.group())}
 
 
-def _described(found: Iterable[Found], tables: dict[str, list[Row]], pattern: re.Pattern[str]) -> list[dict[str, object]]:
+def _cells(tables: Mapping[str, list[Row]], pattern: re.Pattern[str]) -> list[tuple[str, re.Match[str]]]:
+    """Cells that ``nodeset`` has written: node, and where its value names a word."""
+    table, column = GENERATED_CELL
+    return [(row["node"], hit) for row in tables.get(table, []) if (hit := pattern.search(row.get(column, "")))]
+
+
+def _described(
+    found: Iterable[Found], cells: Iterable[tuple[str, re.Match[str]]], tables: Mapping[str, list[Row]]
+) -> list[dict[str, object]]:
     """Generated files and cells with the node each is for, and why they must not be made anew."""
-    found, (table, column) = tuple(found), GENERATED_CELL
-    cells = [(row["node"], hit, row[column]) for row in tables.get(table, []) if (hit := pattern.search(row.get(column, "")))]
-    if cells or any(one.kind == "nodeset" for one in found):
-        tables = {**tables, **read_tables(name for name in NODE_TABLES if name not in tables)[0]}
+    table, column = GENERATED_CELL
     names, nodes = frozenset(row.get("node", "") for row in tables.get("nodelist", [])), Nodes(tables)
     described: list[dict[str, object]] = []
     for one in found:
         node = node_of(one.names, names) if one.kind == "nodeset" else ""
         trouble = (nodes.why_not_renewed(node) if node else "no node has this name") if one.kind == "nodeset" else ""
         described.append({**one._asdict(), "node": node, "trouble": trouble})
-    for node, hit, value in cells:
+    for node, hit in cells:
         facts = {"path": f"table {table}", "kind": "nodeset", "column": column, "word": found_word(hit.group()), "node": node}
-        described.append({**facts, "text": around(value, *hit.span()), "trouble": nodes.why_not_renewed(node)})
+        described.append({**facts, "text": around(hit.string, *hit.span()), "trouble": nodes.why_not_renewed(node)})
     return described
 
 
@@ -206,7 +216,7 @@ def _stale(given: argparse.Namespace) -> tuple[list[dict[str, object]], dict[str
     site = site_of(tables["site"])
     pattern = _pattern(given, site.get("domain", ""))
     found = _files(site, pattern)
-    described = [one for one in _described(found.found, tables, pattern) if one["kind"] == given.kind]
+    described = [one for one in _described(found.found, _cells(tables, pattern), tables) if one["kind"] == given.kind]
     return described, dict(found.troubles), tables
 
 
