@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from xcat_ha._listed import listed
 from xcat_ha.discovery.facts import Discovery
 
 Rows = Sequence[Mapping[str, str]]
@@ -22,12 +23,12 @@ def cluster_lines(discovery: Discovery, own_names: frozenset[str]) -> tuple[str,
     if service_nodes is None:
         found.append("service nodes: NOT KNOWN (tabdump servicenode or noderes did not answer)")
     else:
-        found.append(f"service nodes: {listed(service_nodes) or 'none'} (tables servicenode and noderes)")
+        found.append(f"service nodes: {few(service_nodes) or 'none'} (tables servicenode and noderes)")
     if kinds is None:
         return (*found, "cluster type: NOT KNOWN (tabdump osimage did not answer)")
-    words = "; ".join(f"{kind}: {listed(images)}" for kind, images in sorted(kinds.items()))
+    words = "; ".join(f"{kind}: {few(images)}" for kind, images in sorted(kinds.items()))
     found.append(f"cluster type: {'AIX' if any('AIX' in kind for kind in kinds) else 'Linux'}; images: {words or 'none'} (table osimage)")
-    found += [f"{kind} nodes: {listed(users)}" for kind in HANGING if (users := users_of(discovery, kinds.get(kind, ())))]
+    found += [f"{kind} nodes: {few(users)}" for kind in HANGING if (users := users_of(discovery, kinds.get(kind, ())))]
     return tuple(found)
 
 
@@ -70,7 +71,6 @@ def users_of(discovery: Discovery, images: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(row.get("node", "") for row in rows if row.get("provmethod", "") in images)) if images else ()
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first few of them, and how many more."""
-    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
-    return ", ".join(names[:_MANY]) + more
+def few(names: Sequence[str]) -> str:
+    """As a comment or a warning names them."""
+    return listed(names, _MANY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import frozen
 
 from xcat_ha.config import is_hostname
 from xcat_ha.discovery.facts import Discovery, ip_address_in
@@ -57,7 +57,7 @@ class Question:
 
     name: str
     text: str
-    switch: str = field(default="")
+    switch: str
 
 
 def open_questions(discovery: Discovery, standing: Standing, given: Given) -> tuple[Question, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from xcat_ha.discovery.cluster import HANGING, cluster_lines, kinds_of, listed, service_nodes_of, users_of
+from xcat_ha.discovery.cluster import HANGING, cluster_lines, few, kinds_of, service_nodes_of, users_of
 from xcat_ha.discovery.facts import Discovery
 from xcat_ha.discovery.given import Given, Said, service_name
 from xcat_ha.discovery.standing import Standing
@@ -242,7 +242,7 @@ def _warnings(discovery: Discovery, standing: Standing, own_names: frozenset[str
             for service in ROLE_SERVICES
             if service in discovery.services and not any(u.running for u in discovery.services[service])
         ]
-        found += [f"{listed([str(service) for service in idle])} is installed here, but does not run"] if idle else []
+        found += [f"{few([str(service) for service in idle])} is installed here, but does not run"] if idle else []
     return tuple(found)
 
 
@@ -250,12 +250,12 @@ def _cluster_warnings(discovery: Discovery, own_names: frozenset[str]) -> list[s
     found: list[str] = []
     service_nodes = service_nodes_of(discovery, own_names)
     if service_nodes and discovery.database.engine is Engine.SQLITE:
-        found.append(f"service nodes ({listed(service_nodes)}) cannot work with SQLite: move xCAT to another database first")
+        found.append(f"service nodes ({few(service_nodes)}) cannot work with SQLite: move xCAT to another database first")
     if discovery.database.directory not in {"", "/etc/xcat"}:
         found.append(f"the SQLite tables are in {discovery.database.directory}, not in /etc/xcat: the driver does not copy them from there")
     kinds = kinds_of(discovery) or {}
     for kind in HANGING:
         users = users_of(discovery, kinds.get(kind, ()))
         if users:
-            found.append(f"{listed(users)} ({kind}) hang while nobody serves them")
+            found.append(f"{few(users)} ({kind}) hang while nobody serves them")
     return found

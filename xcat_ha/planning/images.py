@@ -11,14 +11,12 @@ from functools import partial
 
 from attrs import frozen
 
-from xcat_ha.interfaces import ImageFile, ImageState, ImageStates, Service
+from xcat_ha._listed import NAMED, listed
+from xcat_ha.interfaces import ImageFile, ImageState, ImageStates, OsImageProvisioner, Service
 from xcat_ha.models import FileSet, Node
 from xcat_ha.observation import PairState
 from xcat_ha.planning.operation import PhasePlanner, PlanningInput
 from xcat_ha.steps import Check, Phase, Probe, SaysVerdict, Step, Steps, Verdict, reads, side_by_side
-
-_NAMED = 20
-"""Names shown in a sentence; ``xcat-ha images`` shows all."""
 
 
 @frozen
@@ -110,10 +108,10 @@ def _report(state: ImageState, reference: ImageState | None, file_sets: Sequence
     if state.unknown:
         return ImageReport(image.name, image.provmethod, Verdict.UNKNOWN, detail=state.unknown)
     own = {file.path: file for file in state.files}
+    models = {file.path: file for file in reference.files} if reference is not None else {}
     lacks, as_there = [], []
-    for path in sorted({*own, *({file.path for file in reference.files} if reference is not None else ())}):
-        file = own.get(path)
-        model = next((one for one in reference.files if one.path == path), None) if reference is not None else None
+    for path in sorted({*own, *models}):
+        file, model = own.get(path), models.get(path)
         if reference is not None and (model is None or not model.size):
             if file is not None and file.needed and file.size is None:
                 as_there.append(f"{path} ({file.role})")
@@ -146,12 +144,6 @@ def _set_of(path: str, file_sets: Sequence[FileSet]) -> str:
     return ""
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first of them, and how many more."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
 # Sentences before the question "go on?"
 
 
@@ -161,8 +153,8 @@ def sentences_about_images(report: NodeImages, *, planned: bool) -> tuple[str, .
         return (f"IMAGES: what they lack on {report.node} is NOT KNOWN: {report.detail}.",)
     if report.lacking:
         found = [f"IMAGE {one.name} is not complete on {report.node}: {_lacks_in_words(one, planned=planned)}." for one in report.lacking]
-        more = [f"{len(found) - _NAMED} more images are not complete: xcat-ha images."] if len(found) > _NAMED else []
-        return (*found[:_NAMED], *more)
+        more = [f"{len(found) - NAMED} more images are not complete: xcat-ha images."] if len(found) > NAMED else []
+        return (*found[:NAMED], *more)
     if report.compared_with == "nothing" and report.images:
         words = "; whether files have their full size is not known, because no note of the primary's came with them"
         return (f"Nothing is missing of the images on {report.node}{words}.",)
@@ -221,17 +213,18 @@ def _sentence_about_exports(there: ImageStates, new: Node, here: ImageStates | N
 
 def phases_for_images(given: PlanningInput, new: Node) -> tuple[PhasePlanner, ...]:
     """The last phase of a change of primary: all of the role is there already, so a bad image stops nothing that matters more."""
-    return (PhasePlanner("images", partial(_images, given, new), needs_images=True),) if given.drivers.images is not None else ()
+    driver = given.drivers.images
+    return (PhasePlanner("images", partial(_images, given, driver, new), needs_images=True),) if driver is not None else ()
 
 
-def _images(given: PlanningInput, new: Node, state: PairState) -> Phase:
-    driver, node_state = given.drivers.images, state.nodes[new.id]
+def _images(given: PlanningInput, driver: OsImageProvisioner, new: Node, state: PairState) -> Phase:
+    node_state = state.nodes[new.id]
     http: Steps = ()
     if node_state.services.services.get(Service.HTTP):
         http = given.drivers.services.steps_to_start(new, (Service.HTTP,), node_state.services)
     found = node_state.images
     serve: Steps = (_step_to_know(new, found),)
-    if driver is not None and found is not None and found.known:
+    if found is not None and found.known:
         serve = driver.steps_to_serve([one.image for one in found.images], new)
     return Phase(
         name="images",
@@ -269,10 +262,10 @@ def closing_list(new: Node, before: Sequence[str], now: ImageStates | None) -> t
     found = [
         f"{new.id}: {node.name} waits ({node.state}) and nothing was run for it: {node.trouble}; if it is right: nodeset {node.name} "
         f"osimage={node.image}"
-        for node in untold[:_NAMED]
+        for node in untold[:NAMED]
     ]
-    if len(untold) > _NAMED:
-        found.append(f"{new.id}: {len(untold) - _NAMED} more nodes wait and nothing was run for them: xcat-ha images --json")
+    if len(untold) > NAMED:
+        found.append(f"{new.id}: {len(untold) - NAMED} more nodes wait and nothing was run for them: xcat-ha images --json")
     waiting = {node.name for node in now.waiting}
     unready = [name for name in now.unready if name not in waiting]
     if unready:

@@ -7,6 +7,7 @@ from functools import partial
 
 from attrs import frozen
 
+from xcat_ha._listed import listed
 from xcat_ha.interfaces import Contents
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState
@@ -14,9 +15,6 @@ from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.stepdown import phase_to_stop
 from xcat_ha.planning.terms import received, step_to_store
 from xcat_ha.steps import Phase, in_order, side_by_side
-
-_NAMED = 20
-"""Names shown in a sentence; the journal has them all."""
 
 
 @frozen
@@ -37,10 +35,7 @@ class Divergence:
         if not self.differing and not self.only_there:
             return "its database holds nothing that the primary's lacks"
         rows = sum(self.differing.values())
-        shown = ", ".join(self.only_there[:_NAMED]) + (
-            f" and {len(self.only_there) - _NAMED} more" if len(self.only_there) > _NAMED else ""
-        )
-        nodes = f"{len(self.only_there)} node definitions ({shown})" if self.only_there else "no node definition"
+        nodes = f"{len(self.only_there)} node definitions ({listed(self.only_there)})" if self.only_there else "no node definition"
         return f"{rows} rows in {len(self.differing)} tables ({', '.join(sorted(self.differing))}) are only there, among them {nodes}"
 
 

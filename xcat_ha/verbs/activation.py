@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from xcat_ha.errors import RefusedError, UnknownStateError
 from xcat_ha.interfaces import ReplicaRole
-from xcat_ha.journal import new_operation_id
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState, Role
 from xcat_ha.operations import Prepared, Reach, Workshop, prepared
-from xcat_ha.planning import PlanningInput
 from xcat_ha.planning.activation import plan_activation
-from xcat_ha.verbs.basis import offline_site
+from xcat_ha.verbs.basis import given_for, offline_site
 
 
 def prepare_activation(workshop: Workshop, node: Node, *, confirmed_down: bool, why: str) -> Prepared:
@@ -42,9 +40,7 @@ def prepare_activation(workshop: Workshop, node: Node, *, confirmed_down: bool, 
         raise RefusedError(
             f"the database on {node.id} is not its own: {here.replica.detail}", state="nothing was changed", hint="xcat-ha resume"
         )
-    given = PlanningInput(
-        workshop.pair, workshop.drivers, offline_site(workshop, node), (), new_operation_id("activate", workshop.clock), here.term
-    )
+    given = given_for(workshop, "activate", offline_site(workshop, node), (), here.term)
     operation = plan_activation(given, node, other, why=why, confirmed_down=confirmed_down)
     silent = frozenset() if there.reachable else frozenset({other.id})
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
+from xcat_ha._parallel import side_by_side
 from xcat_ha.errors import UnknownStateError
 from xcat_ha.journal import new_operation_id
 from xcat_ha.models import FileSet, Node, Pair
 from xcat_ha.observation import PairState
 from xcat_ha.operations import Workshop, refuse_if_unfinished
 from xcat_ha.planning import PlanningInput
-from xcat_ha.term import StoredTerm
+from xcat_ha.steps import Command, Completed
+from xcat_ha.term import NO_TERM, StoredTerm
 from xcat_ha.xcat.file_sets import standard_file_sets
 from xcat_ha.xcat.site import Site, interpret_site, offline_site_question, site_question
 
@@ -62,7 +65,21 @@ def file_sets_of(pair: Pair, site: Site) -> tuple[FileSet, ...]:
     return (*standard, *pair.file_sets)
 
 
-def given_for(workshop: Workshop, verb: str, site: Site, file_sets: tuple[FileSet, ...], term: StoredTerm) -> PlanningInput:
+def ask_both(workshop: Workshop, question: Callable[[Node], Command | None]) -> Mapping[str, Completed] | None:
+    """Node id -> its answer to a READS command, both asked side by side. None: there is nothing to ask of one of them."""
+    questions = {node.id: asked for node in workshop.pair.nodes if (asked := question(node)) is not None}
+    if len(questions) < len(workshop.pair.nodes):
+        return None
+    found: dict[str, Completed] = {}
+
+    def ask(node_id: str) -> None:
+        found[node_id] = workshop.runner.read_many(node_id, (questions[node_id],))[0]
+
+    side_by_side([partial(ask, node_id) for node_id in questions])
+    return found
+
+
+def given_for(workshop: Workshop, verb: str, site: Site, file_sets: tuple[FileSet, ...], term: StoredTerm = NO_TERM) -> PlanningInput:
     """What the planner of ``verb`` gets, with a new id for the operation."""
     return PlanningInput(workshop.pair, workshop.drivers, site, file_sets, new_operation_id(verb, workshop.clock), term)
 

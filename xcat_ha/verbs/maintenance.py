@@ -5,12 +5,11 @@ from __future__ import annotations
 import getpass
 
 from xcat_ha.errors import PausedError, UnknownStateError, UnreachableError
-from xcat_ha.journal import new_operation_id
 from xcat_ha.maintenance import MAINTENANCE_FILE, Maintenance, printable
 from xcat_ha.observation import PairState
 from xcat_ha.operations import Prepared, Reach, Workshop, prepared
-from xcat_ha.planning import PlanningInput
 from xcat_ha.planning.maintenance import plan_maintenance
+from xcat_ha.verbs.basis import given_for
 from xcat_ha.xcat.site import Site
 
 
@@ -40,7 +39,7 @@ def prepare_maintenance(workshop: Workshop, *, reason: str = "", until: float | 
     else:
         word = Maintenance(on=False, since=now, by=by)
     operation = plan_maintenance(nodes, word, state.unreachable)
-    given = PlanningInput(workshop.pair, workshop.drivers, Site(known=False), (), new_operation_id("maintenance", workshop.clock))
+    given = given_for(workshop, "maintenance", Site(known=False), ())
     return prepared(workshop, operation, given, state, why_not=lambda _now: "", reach=Reach(frozenset(state.unreachable)))
 
 

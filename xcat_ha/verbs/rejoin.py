@@ -6,19 +6,16 @@ from functools import partial
 
 from attrs import evolve
 
-from xcat_ha.errors import RefusedError, UnknownStateError, UnreachableError, XcatHaError
+from xcat_ha.errors import RefusedError, UnreachableError, XcatHaError
 from xcat_ha.interfaces import ReplicaRole
-from xcat_ha.journal import new_operation_id
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState, Role
-from xcat_ha.operations import BOTH, Prepared, Result, Workshop, prepared
-from xcat_ha.planning import PlanningInput
+from xcat_ha.operations import Prepared, Result, Workshop, prepared
 from xcat_ha.planning.rejoin import divergence, plan_rejoin
 from xcat_ha.planning.sync import plan_sync
-from xcat_ha.verbs.basis import file_sets_of
+from xcat_ha.verbs.basis import ask_both, file_sets_of, given_for, online_site, still_primary
 from xcat_ha.verbs.copying import FILES, prepare_sync
 from xcat_ha.verbs.terms import term_of_primary
-from xcat_ha.xcat.site import interpret_site, site_question
 
 
 def prepare_rejoin(workshop: Workshop) -> Prepared:
@@ -45,16 +42,11 @@ def prepare_rejoin(workshop: Workshop) -> Prepared:
         )
     if there.term == term and there.replica.role is ReplicaRole.COPY and there.replica.healthy:
         raise RefusedError(f"{returned.id} is in step already", state="nothing was changed", hint="xcat-ha sync brings it up to now")
-    site = interpret_site(workshop.runner.read_many(primary.id, (site_question(),))[0])
-    if not site.known:
-        raise UnknownStateError(
-            f"xcatd on {primary.id} does not answer ({site.detail})", hint=f"look at systemctl status xcatd on {primary.id}"
-        )
+    site = online_site(workshop, primary)
     lost = _divergence_words(workshop, primary, returned)
-    operation_id = new_operation_id("rejoin", workshop.clock)
-    given = PlanningInput(workshop.pair, workshop.drivers, site, file_sets_of(workshop.pair, site), operation_id, term)
+    given = given_for(workshop, "rejoin", site, file_sets_of(workshop.pair, site), term)
     operation = plan_rejoin(given, primary, returned, lost)
-    first = prepared(workshop, operation, given, state, why_not=partial(_why_not_rejoin, primary, returned), reach=BOTH)
+    first = prepared(workshop, operation, given, state, why_not=partial(_why_not_rejoin, primary, returned))
     files = plan_sync(given, primary, returned, database=False).preview(state)
     plan = evolve(first.plan, phases=(*first.plan.phases, *files.phases))
     return Prepared(plan, lambda: with_files(workshop, first.run(), primary, returned))
@@ -85,19 +77,16 @@ def with_files(workshop: Workshop, first: Result, primary: Node, returned: Node)
 
 
 def _why_not_rejoin(primary: Node, returned: Node, now: PairState) -> str:
-    if now.primary != primary.id:
-        return f"{primary.id} was primary when this was planned; now it is {now.primary or 'not known who is'}"
+    moved = still_primary(primary)(now)
+    if moved:
+        return moved
     return "" if now.nodes[returned.id].role is Role.STANDBY else f"{returned.id} is {now.nodes[returned.id].role} now"
 
 
 def _divergence_words(workshop: Workshop, primary: Node, returned: Node) -> str:
     replication = workshop.drivers.replication
-    found = []
-    for node in (returned, primary):
-        question = replication.question_for_contents(node)
-        answer = workshop.runner.read_many(node.id, (question,))[0] if question is not None else None
-        found.append(replication.interpret_contents(answer) if answer is not None else None)
-    theirs, ours = found
+    answers = ask_both(workshop, replication.question_for_contents)
+    theirs, ours = (replication.interpret_contents(answers[node.id]) if answers else None for node in (returned, primary))
     if theirs is None or ours is None:
         return "not known, because the databases cannot be compared; the saved copy has all of it"
     return divergence(theirs, ours).words

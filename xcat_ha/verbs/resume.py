@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import cattrs
 from attrs import evolve
 
+from xcat_ha.config import read_text
 from xcat_ha.errors import JournalError, RefusedError, UnreachableError
 from xcat_ha.journal import JOURNAL_DIR, Journal, Outcome, Record, keep_journal
 from xcat_ha.models import STATE_DIR
@@ -163,7 +163,7 @@ def _planned_again(record: Record, given: PlanningInput) -> Operation:
         return plan_handover(given, pair.node(parameters["old"]), pair.node(parameters["new"]), verb=record.operation)
     if record.operation == "setup":
         primary, standby = pair.node(parameters["primary"]), pair.node(parameters["standby"])
-        text = Path(pair.source).read_text(encoding="utf-8")
+        text = read_text(pair.source)
         mended = from_words(parameters.get("mend", ""))
         return plan_setup(given, primary, standby, text, boot_id=parameters.get("boot", ""), stale=mended)
     if record.operation == "rejoin":

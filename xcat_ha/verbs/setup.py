@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from attrs import evolve
 
 from xcat_ha import trust
+from xcat_ha.config import read_text
 from xcat_ha.errors import RefusedError, UnknownStateError, UnreachableError
 from xcat_ha.execution import execute_steps
 from xcat_ha.interfaces import StalePointer
@@ -49,7 +49,7 @@ def prepare_setup(workshop: Workshop, mend: Callable[[Sequence[StalePointer]], b
     site = _mended_site(site, pointers)
     _require_master(workshop.pair, site)
     given = given_for(workshop, "setup", site, file_sets_of(workshop.pair, site), term_for_setup(state, primary))
-    config_text = Path(workshop.pair.source).read_text(encoding="utf-8")
+    config_text = read_text(workshop.pair.source)
     requires = checks_before_setup(workshop.pair, workshop.drivers, primary, standby)
     plan = plan_setup(given, primary, standby, config_text, boot_id=state.nodes[primary.id].boot_id, stale=pointers)
     operation = evolve(plan, requires=requires)

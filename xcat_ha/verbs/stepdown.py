@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from xcat_ha.interfaces import ROLE_SERVICES
-from xcat_ha.journal import new_operation_id
 from xcat_ha.models import Node
 from xcat_ha.observation import observe_node
 from xcat_ha.operations import Result, Workshop, begin_journal, run_operation
-from xcat_ha.planning import PlanningInput
 from xcat_ha.planning.stepdown import plan_step_down
+from xcat_ha.verbs.basis import given_for
 from xcat_ha.xcat.site import Site
 
 
@@ -19,7 +18,7 @@ def step_down(workshop: Workshop, node: Node, why: str) -> Result:
         XcatHaError: a step failed; the rest of the role may still be held.
     """
     alone = workshop.without(frozenset({workshop.pair.other(node.id).id}))
-    given = PlanningInput(workshop.pair, workshop.drivers, Site(known=False), (), new_operation_id("step-down", workshop.clock))
+    given = given_for(workshop, "step-down", Site(known=False), ())
     operation = plan_step_down(given, node, why)
     return run_operation(alone, operation, begin_journal(alone, operation, given.operation_id))
 

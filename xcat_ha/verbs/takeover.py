@@ -8,15 +8,13 @@ from attrs import evolve
 
 from xcat_ha.errors import RefusedError, UnreachableError
 from xcat_ha.interfaces import ReplicaRole
-from xcat_ha.journal import new_operation_id
 from xcat_ha.models import Node
 from xcat_ha.observation import NodeState, PairState, Role
 from xcat_ha.operations import Prepared, Reach, Result, Workshop, prepared
-from xcat_ha.planning import PlanningInput
 from xcat_ha.planning.images import images_on, sentences_about_images
 from xcat_ha.planning.takeover import plan_takeover
 from xcat_ha.term import NO_TERM
-from xcat_ha.verbs.basis import offline_site
+from xcat_ha.verbs.basis import given_for, offline_site
 from xcat_ha.verbs.images import images_of, with_closing_list
 from xcat_ha.verbs.terms import highest_term, refuse_conflict_unless_down
 
@@ -45,7 +43,7 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
     announced = _loss(workshop, here, there, allow_data_loss=allow_data_loss or for_later)
     site = offline_site(workshop, new)
     term = highest_term(state)
-    given = PlanningInput(workshop.pair, workshop.drivers, site, (), new_operation_id("failover", workshop.clock), term)
+    given = given_for(workshop, "failover", site, (), term)
     plan = plan_takeover(given, old, new, confirmed=confirmed, announced=announced)
     operation = evolve(plan, summary=(*plan.summary, *_images_named(workshop, state, old, new)))
     down = frozenset({old.id})
