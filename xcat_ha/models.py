@@ -81,6 +81,11 @@ class ServiceIdentity:
         """The address clients use first: the first one configured."""
         return self.addresses[0].ip
 
+    @property
+    def master_address(self) -> IPAddress:
+        """The address that xCAT writes into what it generates (``site.master``): the IPv4 one, if there is one."""
+        return next((address.ip for address in self.addresses if address.version == 4), self.primary_address)
+
 
 @frozen
 class DriverChoice:

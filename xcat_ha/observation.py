@@ -24,7 +24,8 @@ GUARD_FILE = f"{RUN_DIR}/guard.json"
 SERVED_FILE = f"{RUN_DIR}/served"
 """Names of the services that ran when the node took the role; gone with a reboot, as the role is."""
 
-_CAT = '[ -e "$1" ] || { echo none; exit 0; }; cat "$1"'
+SHOW_SCRIPT = '[ -e "$1" ] || { echo none; exit 0; }; cat "$1"'
+"""Prints the file ``$1``, or ``none`` if it is not there."""
 
 # The newest journals with the lines that matter: the first, the first step that began, the last, which may be half written.
 _JOURNALS = """\
@@ -212,7 +213,7 @@ def lock_question() -> Command:
 
 def question_for_term() -> Command:
     """Prints what the node's term file holds, or ``none``: a mere ``cat``, because the guard asks every few seconds."""
-    return reads("sh", "-c", _CAT, "sh", TERM_FILE, timeout_s=10)
+    return reads("sh", "-c", SHOW_SCRIPT, "sh", TERM_FILE, timeout_s=10)
 
 
 def core_questions() -> tuple[Command, ...]:
@@ -222,10 +223,10 @@ def core_questions() -> tuple[Command, ...]:
         lock_question(),
         reads("sh", "-c", _JOURNALS, "sh", f"{STATE_DIR}/journal", str(_SHOWN_JOURNALS)),
         question_for_term(),
-        reads("sh", "-c", _CAT, "sh", GUARD_FILE),
+        reads("sh", "-c", SHOW_SCRIPT, "sh", GUARD_FILE),
         reads("cat", "/proc/sys/kernel/random/boot_id"),
-        reads("sh", "-c", _CAT, "sh", SERVED_FILE),
-        reads("sh", "-c", _CAT, "sh", MAINTENANCE_FILE),
+        reads("sh", "-c", SHOW_SCRIPT, "sh", SERVED_FILE),
+        reads("sh", "-c", SHOW_SCRIPT, "sh", MAINTENANCE_FILE),
     )
 
 

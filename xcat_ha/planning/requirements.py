@@ -52,10 +52,7 @@ def checks_of_pair(pair: Pair, drivers: Drivers, primary: Node | None) -> tuple[
     """Questions that compare or probe the two hosts, each with its topic. ``primary``: whose xcatd can be asked, if any."""
     first, second = pair.nodes
     found: list[tuple[str, Check]] = [
-        (
-            "versions",
-            _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", XCAT_VERSION), "install the same xCAT on both"),
-        ),
+        ("versions", _same_xcat(pair)),
         ("versions", _same_tool(pair)),
     ]
     for here, there in ((first, second), (second, first)):
@@ -69,9 +66,9 @@ def checks_of_pair(pair: Pair, drivers: Drivers, primary: Node | None) -> tuple[
     return (*found, *(("witness", check) for check in checks_of_reach(pair)))
 
 
-def _same_on_both(pair: Pair, question: str, argv: tuple[str, ...], hint: str) -> Check:
-    probes = tuple(Probe(node.id, reads(*argv)) for node in pair.nodes)
-    return Check(question=question, probes=probes, rule=SamePrinted(), hint=hint)
+def _same_xcat(pair: Pair) -> Check:
+    probes = tuple(Probe(node.id, reads("sh", "-c", XCAT_VERSION)) for node in pair.nodes)
+    return Check("xCAT has the same version on both nodes", probes, SamePrinted(), hint="install the same xCAT on both")
 
 
 def _same_tool(pair: Pair) -> Check:
@@ -226,8 +223,13 @@ def _copy(state: NodeState) -> Finding:
 
 def checks_before_setup(pair: Pair, drivers: Drivers, primary: Node, standby: Node) -> tuple[Check, ...]:
     """What must hold before two machines are made a pair."""
-    version = _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", XCAT_VERSION), "install the same xCAT on both")
-    found = [version, _same_tool(pair), engine_fits(pair, drivers, primary), engine_fits(pair, drivers, standby), _room(pair, standby)]
+    found = [
+        _same_xcat(pair),
+        _same_tool(pair),
+        engine_fits(pair, drivers, primary),
+        engine_fits(pair, drivers, standby),
+        _room(pair, standby),
+    ]
     if drivers.replication.engines == {Engine.SQLITE}:
         found.append(no_service_nodes(pair, primary))
     return (*found, *checks_of_reach(pair))
@@ -236,8 +238,7 @@ def checks_before_setup(pair: Pair, drivers: Drivers, primary: Node, standby: No
 def checks_before_handover(pair: Pair, drivers: Drivers, old: Node, new: Node) -> tuple[Check, ...]:
     """What must hold before a planned change of primary."""
     both_ways = tuple(_ssh_works(here, there) for here, there in ((old, new), (new, old)))
-    version = _same_on_both(pair, "xCAT has the same version on both nodes", ("sh", "-c", XCAT_VERSION), "install the same xCAT on both")
     room = _room(pair, new)
     engines = tuple(engine_fits(pair, drivers, node) for node in (old, new))
     witness = checks_that_it_answers(pair, new)
-    return (*both_ways, version, _same_tool(pair), *engines, xcatd_is_stopped(new), room, *witness)
+    return (*both_ways, _same_xcat(pair), _same_tool(pair), *engines, xcatd_is_stopped(new), room, *witness)

@@ -67,7 +67,7 @@ def _serve(given: PlanningInput, new: Node, state: PairState) -> Phase:
 
 def _stage_of_services(given: PlanningInput, new: Node, states: ServiceStates) -> Stage:
     exports = given.drivers.images.steps_to_export(new) if given.drivers.images is not None else ()
-    return side_by_side(*lanes_to_generate(given, new, states), exports, (step_to_await_tftp(given, new),))
+    return side_by_side(*lanes_to_generate(given, new, states), exports, (step_to_await_tftp(new),))
 
 
 def stages_to_serve(given: PlanningInput, node: Node, states: ServiceStates) -> tuple[Stage, ...]:

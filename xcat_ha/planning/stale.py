@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import cattrs
 
@@ -59,7 +59,7 @@ def findings_of_cfgloc(pair: Pair, node: Node, pointers: tuple[StalePointer, ...
     return tuple(Finding(TOPIC, question, Judgement(Verdict.FAILS, one.where), hint_of(one)) for one in pointers) or holds
 
 
-def findings_of_stale(pair: Pair, primary: Node, report: StaleReport, others: Sequence[StalePointer] | None) -> tuple[Finding, ...]:
+def findings_of_stale(pair: Pair, primary: Node, report: StaleReport, others: tuple[StalePointer, ...] | None) -> tuple[Finding, ...]:
     """One finding per stale pointer, one per place that could not be looked at, and one per kind of place where nothing was found.
 
     ``others``: what the replication driver found; None: not known.
@@ -69,7 +69,7 @@ def findings_of_stale(pair: Pair, primary: Node, report: StaleReport, others: Se
     of_tables = {place: why for place, why in troubles.items() if place.startswith("table ")}
     of_files = {place: why for place, why in troubles.items() if place not in {*of_tables, *single}}
     of_certificate, of_cfgloc = ({path: troubles[path]} if path in troubles else {} for path in single)
-    parts = (
+    parts: tuple[tuple[str, tuple[StalePointer, ...] | None, Mapping[str, str]], ...] = (
         ("xCAT's tables name the service identity, not one node, as management node", report.tables, of_tables),
         ("what xCAT has generated for nodes names the service identity", report.files, of_files),
         ("the server certificate is for the service hostname", report.certificate, of_certificate),

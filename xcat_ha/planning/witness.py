@@ -14,8 +14,9 @@ import re
 from attrs import frozen
 
 from xcat_ha.models import Node, Pair
+from xcat_ha.observation import SHOW_SCRIPT
 from xcat_ha.ssh_command import ssh_argv
-from xcat_ha.steps import Check, Command, ExitStatus, Prints, Probe, Step, Steps, changes, reads
+from xcat_ha.steps import Check, ExitStatus, Prints, Probe, Step, Steps, changes, reads
 from xcat_ha.term import TERM_FILE, StoredTerm
 
 WITNESS = "witness"
@@ -25,7 +26,6 @@ THE_WITNESS = "the witness"
 
 _TIMEOUT_S = 10.0
 
-_SHOW = '[ -e "$1" ] || { echo none; exit 0; }; cat "$1"'
 _MOUNTED = """\
 dir=${1%/*}
 while [ -n "$dir" ] && [ ! -d "$dir" ]; do dir=${dir%/*}; done
@@ -46,14 +46,6 @@ if [ "${had:-0}" -gt "$2" ] || { [ "${had:-0}" -eq "$2" ] && [ "$who" != "$3" ];
 fi
 printf '%s\\n' "$4" > "$1.new" && sync -f "$1.new" && mv "$1.new" "$1" && sync -f "$1"
 """
-
-
-@frozen
-class Asked:
-    """Where the witness's term is read."""
-
-    host: str
-    command: Command
 
 
 @frozen
@@ -82,11 +74,9 @@ def witness_node(pair: Pair) -> Node | None:
     return Node(WITNESS, WITNESS, witness.host, "", ssh_port=witness.ssh_port, user=witness.user) if witness.host else None
 
 
-def question_for_witness(pair: Pair, local: str) -> Asked | None:
-    """How to read it from the node ``local``; None if no witness is configured."""
-    if not is_configured(pair):
-        return None
-    return Asked(WITNESS if pair.witness.host else local, _read(pair))
+def question_for_witness(pair: Pair, local: str) -> Probe | None:
+    """How its term is read from the node ``local``; None if no witness is configured."""
+    return _probe(pair, local) if is_configured(pair) else None
 
 
 def steps_to_inform(pair: Pair, by: Node, term: StoredTerm, *, create: bool = False) -> Steps:
@@ -96,7 +86,7 @@ def steps_to_inform(pair: Pair, by: Node, term: StoredTerm, *, create: bool = Fa
     """
     if not is_configured(pair):
         return ()
-    host, path = (WITNESS if pair.witness.host else by.id), _path(pair)
+    host, path = _host(pair, by.id), _path(pair)
     script = _STORE if pair.witness.host else _MOUNTED + _EXISTS + _STORE
     mode = "create" if create else "update"
     return (
@@ -123,7 +113,7 @@ def witness_has(pair: Pair, by: Node, term: StoredTerm) -> Check:
     seen = f", as {by.id} sees it" if pair.witness.file else ""
     return Check(
         question=f"the witness has term {term.counter} of {term.holder}{seen}",
-        probes=(Probe(WITNESS if pair.witness.host else by.id, _read(pair)),),
+        probes=(_probe(pair, by.id),),
         rule=Prints(term.text()),
         hint=_hint(pair),
     )
@@ -133,8 +123,7 @@ def checks_that_it_answers(pair: Pair, by: Node) -> tuple[Check, ...]:
     """Asked before a change of primary, while nothing is changed yet. None if there is no witness."""
     if not is_configured(pair):
         return ()
-    probe = Probe(WITNESS if pair.witness.host else by.id, _read(pair))
-    return (Check("the witness answers", (probe,), ExitStatus(), hint=_hint(pair)),)
+    return (Check("the witness answers", (_probe(pair, by.id),), ExitStatus(), hint=_hint(pair)),)
 
 
 def checks_of_reach(pair: Pair) -> tuple[Check, ...]:
@@ -151,9 +140,15 @@ def checks_of_reach(pair: Pair) -> tuple[Check, ...]:
     return tuple(Check(f"{node.id} reaches the witness", (Probe(node.id, reads(*argv)),), rule, hint) for node in pair.nodes)
 
 
-def _read(pair: Pair) -> Command:
-    script = _SHOW if pair.witness.host else _MOUNTED + _SHOW
-    return reads("sh", "-c", script, "sh", _path(pair), timeout_s=_TIMEOUT_S)
+def _host(pair: Pair, local: str) -> str:
+    """Where it is reached: a file on the node that wants to know."""
+    return WITNESS if pair.witness.host else local
+
+
+def _probe(pair: Pair, local: str) -> Probe:
+    """Prints its term, or ``none``."""
+    script = SHOW_SCRIPT if pair.witness.host else _MOUNTED + SHOW_SCRIPT
+    return Probe(_host(pair, local), reads("sh", "-c", script, "sh", _path(pair), timeout_s=_TIMEOUT_S))
 
 
 def _hint(pair: Pair) -> str:

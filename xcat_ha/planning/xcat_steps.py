@@ -7,7 +7,7 @@ Exit status 0 of an xCAT command means nothing (facts: xCAT section 0), so every
 from __future__ import annotations
 
 from xcat_ha.interfaces import ROLE_SERVICES, Service, ServiceStates
-from xcat_ha.models import RUN_DIR, Node, ServiceIdentity
+from xcat_ha.models import RUN_DIR, Node
 from xcat_ha.observation import SERVED_FILE
 from xcat_ha.planning.operation import PlanningInput
 from xcat_ha.steps import Check, Prints, Probe, SaysVerdict, Step, Steps, changes, reads
@@ -22,6 +22,10 @@ DHCP_NODES = f"{RUN_DIR}/dhcp-nodes"
 _GENERATE_S = 1800.0
 """makedns of a large cluster takes minutes (facts: xCAT section 7); this is a bound, not an expectation."""
 
+# Gone with a reboot, as the role is: so it need not be on disk.
+_NOTE = 'mkdir -p -m 755 "${1%/*}" && printf "%s\\n" "$2" > "$1.new" && mv "$1.new" "$1"'
+_SHOW = 'cat "$1" 2>/dev/null || :'
+
 
 def _effect(node: Node, question: str, *arguments: str, hint: str = "") -> Check:
     command = reads(node.python, "-m", "xcat_ha.xcat.effects", *arguments, timeout_s=120)
@@ -30,35 +34,29 @@ def _effect(node: Node, question: str, *arguments: str, hint: str = "") -> Check
 
 def step_to_begin_tenure(given: PlanningInput, node: Node) -> Step:
     """Remember on the node, until it reboots, since when and by which operation it has the role."""
-    script = 'mkdir -p -m 755 "$(dirname "$1")" && printf "%s\\n" "$2" > "$1.new" && mv "$1.new" "$1"'
     return Step(
         name="begin-tenure",
         why="What xCAT generates has to be newer than this moment.",
         host=node.id,
-        done_when=Check(
-            question=f"{node.id} knows that this operation gave it the role",
-            probes=(Probe(node.id, reads("sh", "-c", 'cat "$1" 2>/dev/null || echo none', "sh", TENURE)),),
-            rule=Prints(given.operation_id),
-        ),
-        commands=(changes("sh", "-c", script, "sh", TENURE, given.operation_id),),
+        done_when=_is_noted(node, TENURE, given.operation_id, f"{node.id} knows that this operation gave it the role"),
+        commands=(changes("sh", "-c", _NOTE, "sh", TENURE, given.operation_id),),
     )
 
 
 def step_to_note_services(node: Node, states: ServiceStates) -> Step:
     """Remember until the next boot what ran when the node took the role: what stops later is missed. On xcatd all depends anyway."""
     served = " ".join(service for service in ROLE_SERVICES if service is not Service.XCATD and states.running(service)) or "none"
-    script = 'mkdir -p -m 755 "${1%/*}" && printf "%s\\n" "$2" > "$1.new" && mv "$1.new" "$1"'
     return Step(
         name="note-services",
         why="What this node serves now, status misses when it stops.",
         host=node.id,
-        done_when=Check(
-            question=f"{node.id} has noted what it serves ({served})",
-            probes=(Probe(node.id, reads("sh", "-c", 'cat "$1" 2>/dev/null || :', "sh", SERVED_FILE)),),
-            rule=Prints(served),
-        ),
-        commands=(changes("sh", "-c", script, "sh", SERVED_FILE, served),),
+        done_when=_is_noted(node, SERVED_FILE, served, f"{node.id} has noted what it serves ({served})"),
+        commands=(changes("sh", "-c", _NOTE, "sh", SERVED_FILE, served),),
     )
+
+
+def _is_noted(node: Node, path: str, word: str, question: str) -> Check:
+    return Check(question, (Probe(node.id, reads("sh", "-c", _SHOW, "sh", path)),), Prints(word))
 
 
 def xcatd_answers(given: PlanningInput, node: Node) -> Check:
@@ -85,9 +83,8 @@ def step_to_await_xcatd(given: PlanningInput, node: Node) -> Step:
     )
 
 
-def step_to_await_tftp(given: PlanningInput, node: Node) -> Step:
+def step_to_await_tftp(node: Node) -> Step:
     """Xcatd starts the TFTP server by itself (facts: xCAT 2.2); nodes cannot boot before it did."""
-    del given
     return Step(
         name="await-tftp",
         why="Nodes load their boot files from it; xcatd starts it.",
@@ -112,14 +109,6 @@ def lanes_to_generate(given: PlanningInput, node: Node, states: ServiceStates) -
     return tuple(lanes)
 
 
-def _master_of(identity: ServiceIdentity) -> str:
-    """The address xCAT writes into what it generates: the IPv4 one, if there is one."""
-    for address in identity.addresses:
-        if address.version == 4:
-            return str(address.ip)
-    return str(identity.primary_address)
-
-
 def _step_for_dns(given: PlanningInput, node: Node) -> Step:
     identity = given.pair.identity
     name = identity.hostname if "." in identity.hostname or not given.site.domain else f"{identity.hostname}.{given.site.domain}"
@@ -136,7 +125,7 @@ def _step_for_dns(given: PlanningInput, node: Node) -> Step:
             "--name",
             name,
             "--address",
-            _master_of(identity),
+            str(identity.master_address),
             hint=f"run {MAKEDNS} -n on {node.id} and read its last lines; /etc/hosts must contain {name}",
         ),
         commands=(changes(MAKEDNS, "-n", timeout_s=_GENERATE_S),),
@@ -146,7 +135,7 @@ def _step_for_dns(given: PlanningInput, node: Node) -> Step:
 
 def steps_for_dhcp(given: PlanningInput, node: Node) -> Steps:
     """The configuration of the DHCP server, then the nodes' reservations; they are of this tenure when they are done."""
-    master = _master_of(given.pair.identity)
+    master = str(given.pair.identity.master_address)
 
     def check(question: str, *arguments: str) -> Check:
         hint = f"run {MAKEDHCP} -n and {MAKEDHCP} -a on {node.id}; site.dhcpinterfaces must name an interface it has ({node.interface})"

@@ -61,10 +61,9 @@ class Names:
 def names_of(pair: Pair, domain: str) -> Names:
     """The words of a pair in a domain (empty: none known)."""
     identity = pair.identity
-    address = next((each.ip for each in identity.addresses if each.version == 4), identity.primary_address)
     short = identity.hostname.partition(".")[0]
     full = identity.hostname if "." in identity.hostname else f"{short}.{domain}" if domain else short
-    return Names({node.id: _own(node, domain) for node in pair.nodes}, str(address), short, full)
+    return Names({node.id: _own(node, domain) for node in pair.nodes}, str(identity.master_address), short, full)
 
 
 def _own(node: Node, domain: str) -> frozenset[str]:
