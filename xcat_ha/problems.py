@@ -73,14 +73,17 @@ def _guard_problems(pair: Pair, state: PairState, node_state: NodeState) -> list
         ]
     # What it said before it learned of the term stored here now is out of date.
     follows = node_state.term is not None and state.primary not in {None, name} and node_state.term.holder == state.primary
-    if guard.state == "passive" and not follows:
+    # That it is no standby yet is the same, said better.
+    if guard.state == "passive" and not follows and not_yet_standby(state, node_state) is None:
         return [Problem(f"the guard of {name} stays passive: {guard.why}", guard.hint or "xcat-ha status again in a few seconds")]
     return []
 
 
 def not_yet_standby(state: PairState, standby: NodeState) -> Problem | None:
     """A node that is no standby of the primary yet: an old primary, or one that was away while the role moved."""
-    primary = state.nodes[state.primary or ""]
+    primary = state.nodes.get(state.primary or "")
+    if primary is None or primary is standby:
+        return None
     ours, theirs = primary.term, standby.term
     if ours is None or theirs is None or ours.counter == 0 or ours[:2] == theirs[:2] or unfinished(state) is not None:
         return None

@@ -176,10 +176,7 @@ def _problems(pair: Pair, state: PairState, standby: NodeState | None, age_s: fl
         found += _source_problems(node_state) if node_state.node.id == state.primary else []
     if standby is not None and standby.reachable:
         returned = not_yet_standby(state, standby)
-        if returned is not None:
-            guard = f"the guard of {standby.node.id} stays passive"  # says the same, less well
-            return (*(problem for problem in found if not problem.what.startswith(guard)), returned)
-        found += _copy_problems(pair, standby, age_s)
+        found += [returned] if returned is not None else _copy_problems(pair, standby, age_s)
     return tuple(found)
 
 
