@@ -18,12 +18,13 @@ from xcat_ha.config import load_pair
 from xcat_ha.errors import RefusedError, UnreachableError
 from xcat_ha.execution import Observer, SilentObserver, never
 from xcat_ha.guard import Guard, decide_idle
+from xcat_ha.history import records
 from xcat_ha.interfaces import Drivers, Runner, StalePointer
 from xcat_ha.journal import Record
 from xcat_ha.local_node import local_node_id
 from xcat_ha.models import COMMANDS_LOCK, CONFIG_PATH, Node, Pair
 from xcat_ha.observation import PairState
-from xcat_ha.operations import Prepared, Result, Workshop, records
+from xcat_ha.operations import Prepared, Result, Workshop
 from xcat_ha.planning.images import NodeImages
 from xcat_ha.planning.requirements import Finding
 from xcat_ha.planning.turns import Turn

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from xcat_ha.history import running_words, unfinished
 from xcat_ha.models import Pair
 from xcat_ha.observation import NodeState, PairState
-from xcat_ha.operations import running_words, unfinished
 from xcat_ha.planning.standing import GUARD_LATE_S, in_words
 from xcat_ha.planning.witness import WitnessWord
 from xcat_ha.term import NO_TERM

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from xcat_ha.errors import ExitCode
+from xcat_ha.history import running_words, unfinished
 from xcat_ha.interfaces import ROLE_SERVICES, ReplicaRole, Service
 from xcat_ha.journal import Outcome, Record
 from xcat_ha.models import Pair
 from xcat_ha.observation import NodeState, PairState, Role
-from xcat_ha.operations import running_words, unfinished
 from xcat_ha.planning.witness import WitnessWord
 from xcat_ha.problems import Problem, identity_problems, maintenance_problems, not_yet_standby, problems_of_witness, silent, term_problems
 

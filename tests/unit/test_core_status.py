@@ -10,6 +10,7 @@ from attrs import evolve
 
 from tests.unit.test_core_toys import IDENTITY, MNA, MNB, toy_pair
 from xcat_ha.errors import ExitCode, LockedError, UnfinishedError, UnknownStateError
+from xcat_ha.history import refuse_if_unfinished
 from xcat_ha.interfaces import (
     ROLE_SERVICES,
     Holding,
@@ -25,7 +26,6 @@ from xcat_ha.interfaces import (
 )
 from xcat_ha.models import Node
 from xcat_ha.observation import GuardWord, JournalText, LockState, NodeState, PairState, Role
-from xcat_ha.operations import refuse_if_unfinished
 from xcat_ha.planning.requirements import findings_of_state
 from xcat_ha.planning.witness import WitnessWord
 from xcat_ha.problems import Problem

@@ -15,10 +15,11 @@ from tests.unit.test_core_status import NOW, primary, silent, standby
 from tests.unit.test_core_toys import MNA, MNB, toy_drivers, toy_pair
 from xcat_ha.clock import SystemClock
 from xcat_ha.errors import RefusedError
+from xcat_ha.history import refuse_if_moved
 from xcat_ha.interfaces import Contents, ReplicaRole, ReplicaState
 from xcat_ha.journal import summarise
 from xcat_ha.observation import PairState
-from xcat_ha.operations import Workshop, refuse_if_moved
+from xcat_ha.operations import Workshop
 from xcat_ha.planning.activation import plan_activation
 from xcat_ha.planning.rejoin import divergence, plan_rejoin
 from xcat_ha.planning.stepdown import plan_step_down

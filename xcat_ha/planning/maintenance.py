@@ -36,3 +36,13 @@ def plan_maintenance(nodes: tuple[Node, ...], word: Maintenance, untold: tuple[s
         phases=(PhasePlanner("record", record, needs_observation=False),),
         parameters=parameters,
     )
+
+
+def maintenance_words(state: PairState) -> tuple[str, ...]:
+    """What has to be said before the question "go on?" while administrators are at work on the pair."""
+    word = state.maintenance
+    if word is None:
+        return ("It is NOT KNOWN whether there is maintenance: the record of it cannot be read.",)
+    if not word.on:
+        return ()
+    return (f"ATTENTION, {word.words(state.observed_at)}. Go on only if that work does not mind.",)

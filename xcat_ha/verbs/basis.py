@@ -7,10 +7,11 @@ from functools import partial
 
 from xcat_ha._parallel import side_by_side
 from xcat_ha.errors import UnknownStateError
+from xcat_ha.history import refuse_if_unfinished
 from xcat_ha.journal import new_operation_id
 from xcat_ha.models import FileSet, Node, Pair
 from xcat_ha.observation import PairState
-from xcat_ha.operations import Workshop, refuse_if_unfinished
+from xcat_ha.operations import Workshop
 from xcat_ha.planning import PlanningInput
 from xcat_ha.steps import Command, Completed
 from xcat_ha.term import NO_TERM, StoredTerm

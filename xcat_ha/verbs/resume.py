@@ -10,24 +10,14 @@ from attrs import evolve
 
 from xcat_ha.config import read_text
 from xcat_ha.errors import JournalError, RefusedError, UnreachableError
+from xcat_ha.history import newest_holder, records, refuse_if_moved, unfinished
 from xcat_ha.journal import JOURNAL_DIR, Journal, Outcome, Record, keep_journal
 from xcat_ha.models import STATE_DIR
 from xcat_ha.observation import PairState
-from xcat_ha.operations import (
-    Prepared,
-    Reach,
-    Result,
-    Workshop,
-    locked,
-    maintenance_words,
-    newest_holder,
-    records,
-    refuse_if_moved,
-    run_operation,
-    unfinished,
-)
+from xcat_ha.operations import Prepared, Reach, Result, Workshop, locked, run_operation
 from xcat_ha.planning import Operation, PlanningInput
 from xcat_ha.planning.handover import plan_handover
+from xcat_ha.planning.maintenance import maintenance_words
 from xcat_ha.planning.rejoin import plan_rejoin
 from xcat_ha.planning.setup import plan_setup
 from xcat_ha.planning.stale import from_words
