@@ -17,9 +17,9 @@ from attrs import frozen
 from xcat_ha._parallel import side_by_side
 from xcat_ha.errors import XcatHaError
 from xcat_ha.execution import execute_steps, never
+from xcat_ha.kept import GUARD_FILE, LockState, lock_of, lock_question, question_for_term, term_of
 from xcat_ha.lock import holder_question
 from xcat_ha.models import Node, Pair
-from xcat_ha.observation import GUARD_FILE, LockState, lock_of, lock_question, question_for_term, term_of
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.turns import Decision, Turn, contradiction, silence, while_idle, while_serving
 from xcat_ha.planning.witness import THE_WITNESS

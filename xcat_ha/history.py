@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from xcat_ha.errors import RefusedError, UnfinishedError
 from xcat_ha.journal import Outcome, Record, parse_lines, summarise
+from xcat_ha.kept import LockState
 from xcat_ha.lock import locked_error
-from xcat_ha.observation import LockState, PairState
+from xcat_ha.observation import PairState
 from xcat_ha.term import StoredTerm
 
 

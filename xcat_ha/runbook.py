@@ -19,9 +19,10 @@ from attrs import frozen
 from xcat_ha.carried import FIND_PYTHON
 from xcat_ha.errors import RefusedError
 from xcat_ha.journal import FORMAT
+from xcat_ha.kept import question_for_term
 from xcat_ha.lock import ALIVE_SCRIPT, DROP_SCRIPT, TAKE_SCRIPT
 from xcat_ha.models import COMMANDS_LOCK, RUN_DIR, STATE_DIR, Node, Pair
-from xcat_ha.observation import PairState, question_for_term
+from xcat_ha.observation import PairState
 from xcat_ha.planning import Operation
 from xcat_ha.planning.setup import NODE_ID_FILE
 from xcat_ha.planning.witness import witness_node

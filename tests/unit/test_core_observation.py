@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from tests.unit.test_core_toys import MNA, MNB, Relocated, ToyClock, World, hosts_in, toy_drivers, toy_pair
 from xcat_ha.history import records
 from xcat_ha.journal import Beginning, Journal, Outcome
+from xcat_ha.kept import core_questions
 from xcat_ha.lock import Holder, this_process
-from xcat_ha.observation import NodeState, Role, core_questions, observe, observe_node
+from xcat_ha.observation import NodeState, Role, observe, observe_node
 from xcat_ha.runners import LocalRunner
 from xcat_ha.steps import Command, Completed, Effect, Trouble
 

@@ -24,8 +24,9 @@ from xcat_ha.interfaces import (
     SyncState,
     UnitState,
 )
+from xcat_ha.kept import GuardWord, JournalText, LockState
 from xcat_ha.models import Node
-from xcat_ha.observation import GuardWord, JournalText, LockState, NodeState, PairState, Role
+from xcat_ha.observation import NodeState, PairState, Role
 from xcat_ha.planning.requirements import findings_of_state
 from xcat_ha.planning.witness import WitnessWord
 from xcat_ha.problems import Problem

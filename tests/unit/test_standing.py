@@ -13,8 +13,9 @@ from attrs import evolve, field, frozen
 from tests.unit.test_core_status import NOW, primary, silent, standby
 from tests.unit.test_core_toys import MNA, MNB, ToyClock, toy_drivers, toy_pair
 from xcat_ha.interfaces import Drivers, OutputSink, Runner
+from xcat_ha.kept import GuardWord, LockState, lock_question
 from xcat_ha.models import Node, Witness
-from xcat_ha.observation import GuardWord, LockState, NodeState, PairState, lock_question
+from xcat_ha.observation import NodeState, PairState
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.jobs import guard_daemon
 from xcat_ha.planning.standing import findings_of_guards, findings_of_terms, guard_checks

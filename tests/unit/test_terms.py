@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.test_core_toys import MNA, MNB, Relocated, World
 from xcat_ha.execution import judge
-from xcat_ha.observation import question_for_term, term_of
+from xcat_ha.kept import question_for_term, term_of
 from xcat_ha.planning.terms import accepts_copies_from, term_is
 from xcat_ha.runners import LocalRunner
 from xcat_ha.steps import Completed, Verdict

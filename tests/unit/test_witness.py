@@ -16,8 +16,9 @@ from tests.unit.test_core_toys import MNA, MNB, ToyClock, toy_pair
 from xcat_ha.errors import StepFailedError, UnknownStateError
 from xcat_ha.execution import execute_steps, judge
 from xcat_ha.interfaces import OutputSink, Runner
+from xcat_ha.kept import term_of
 from xcat_ha.models import Witness
-from xcat_ha.observation import PairState, term_of
+from xcat_ha.observation import PairState
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.handover import plan_handover
 from xcat_ha.planning.requirements import checks_before_handover

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from xcat_ha.interfaces import ROLE_SERVICES, Service, StalePointer
+from xcat_ha.kept import GUARD_FILE
 from xcat_ha.models import Node
-from xcat_ha.observation import GUARD_FILE, PairState
+from xcat_ha.observation import PairState
 from xcat_ha.planning.jobs import guard_daemon, sync_jobs
 from xcat_ha.planning.operation import Operation, PhasePlanner, PlanningInput
 from xcat_ha.planning.serving import stages_to_serve

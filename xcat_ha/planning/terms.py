@@ -6,8 +6,8 @@ import re
 
 from attrs import evolve
 
+from xcat_ha.kept import question_for_term
 from xcat_ha.models import Node
-from xcat_ha.observation import question_for_term
 from xcat_ha.steps import Check, Matches, Prints, Probe, Step, Steps, changes
 from xcat_ha.term import StoredTerm
 

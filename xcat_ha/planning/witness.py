@@ -13,8 +13,8 @@ import re
 
 from attrs import frozen
 
+from xcat_ha.kept import SHOW_SCRIPT
 from xcat_ha.models import Node, Pair
-from xcat_ha.observation import SHOW_SCRIPT
 from xcat_ha.ssh_command import ssh_argv
 from xcat_ha.steps import Check, ExitStatus, Prints, Probe, Step, Steps, changes, reads
 from xcat_ha.term import TERM_FILE, StoredTerm

@@ -7,8 +7,8 @@ Exit status 0 of an xCAT command means nothing (facts: xCAT section 0), so every
 from __future__ import annotations
 
 from xcat_ha.interfaces import ROLE_SERVICES, Service, ServiceStates
+from xcat_ha.kept import SERVED_FILE
 from xcat_ha.models import RUN_DIR, Node
-from xcat_ha.observation import SERVED_FILE
 from xcat_ha.planning.operation import PlanningInput
 from xcat_ha.steps import Check, Prints, Probe, SaysVerdict, Step, Steps, changes, reads
 from xcat_ha.xcat.commands import MAKECONSERVERCF, MAKEDHCP, MAKEDNS, MAKEGOCONS

@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import evolve
 
 from xcat_ha.execution import judge
+from xcat_ha.kept import lock_of, lock_question
 from xcat_ha.lock import holder_question
-from xcat_ha.observation import NodeState, PairState, lock_of, lock_question
+from xcat_ha.observation import NodeState, PairState
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.requirements import Finding, checks_of_pair, findings_of_state
 from xcat_ha.planning.standing import finding_of_lock, findings_of_guards, findings_of_terms, guard_checks, locks_to_ask_about

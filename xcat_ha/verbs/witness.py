@@ -7,8 +7,8 @@ from collections.abc import Callable
 from xcat_ha import trust
 from xcat_ha.errors import RefusedError, UnknownStateError
 from xcat_ha.execution import execute_steps, judge
+from xcat_ha.kept import term_of
 from xcat_ha.models import Node
-from xcat_ha.observation import term_of
 from xcat_ha.operations import Workshop
 from xcat_ha.planning.witness import WitnessWord, checks_of_reach, question_for_witness, witness_node
 from xcat_ha.steps import Verdict
