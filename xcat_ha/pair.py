@@ -155,7 +155,7 @@ class ManagedPair:
         Args:
             down: id of the node that is down.
             confirmed: the caller declares it down; else the configured fence makes sure.
-            allow_data_loss: go on although the copy is older than ``max_loss_s``, or of unknown age.
+            allow_data_loss: go on although the copy is older than ``max_loss_s``, of unknown age, or not known to be good.
             for_later: only to write a runbook for the day when the node is down: that it answers now is not refused.
 
         Raises:

@@ -20,7 +20,9 @@ class FailoverVerb(ExportingVerb):
         "--confirm-down", str, argname="ID", help="unplanned: you declare that this node is down; refused while anything of it answers"
     )
     fence = cli.SwitchAttr("--fence", str, argname="ID", help="unplanned: the configured fence driver makes sure that this node is down")
-    allow_data_loss = cli.Flag("--allow-data-loss", help="unplanned: go on although the copy is older than max_loss_s, or of unknown age")
+    allow_data_loss = cli.Flag(
+        "--allow-data-loss", help="unplanned: go on although the copy is older than max_loss_s, of unknown age, or not known to be good"
+    )
 
     def main(self) -> int:
         """See the class."""

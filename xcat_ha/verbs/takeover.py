@@ -26,7 +26,7 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
         workshop: what it works with.
         old: the node that is down (``confirmed``) or will be fenced.
         confirmed: the administrator says that it is down.
-        allow_data_loss: go on although the copy is older than ``max_loss_s``, or of unknown age.
+        allow_data_loss: go on although the copy is older than ``max_loss_s``, of unknown age, or not known to be good.
         for_later: only to be written as a runbook; ``old`` may answer, and may be this node. What is prepared cannot be run.
 
     Raises:
