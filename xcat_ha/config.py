@@ -10,10 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cattrs
-from attrs import field, fields_dict, frozen
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
-
+from xcat_ha.config_tables import NodeSection, PairSection, ServiceSection, SetSection, TableReader, WitnessSection
 from xcat_ha.errors import ConfigError
 from xcat_ha.models import (
     CONFIG_PATH,
@@ -43,54 +40,6 @@ _DRIVER_SECTIONS = {
     "fencing": "manual",
     "images": "linux-images",
 }
-
-
-@frozen
-class _PairSection:
-    name: str
-    preferred: str
-    xcat_dir: str = "/etc/xcat"
-    min_free_mib: int = 512
-    max_clock_skew_s: float = 2.0
-    sync_database_every_s: int = 300
-    sync_files_every_s: int = 3600
-    max_loss_s: int = 900
-    guard_interval_s: int = 5
-
-
-@frozen
-class _WitnessSection:
-    host: str = ""
-    user: str = "root"
-    file: str = ""
-    ssh_port: int = 22
-
-
-@frozen
-class _NodeSection:
-    name: str
-    address: str
-    interface: str
-    bin_dir: str = DEFAULT_BIN_DIR
-    ssh_port: int = 22
-
-
-@frozen
-class _ServiceSection:
-    hostname: str
-    addresses: list[str]
-    mode: str = "service-address"
-
-
-@frozen
-class _SetSection:
-    paths: list[str]
-    excludes: list[str] = field(factory=list)
-    delete: bool = True
-    max_delete_pct: float = 10.0
-    must_be_mounted: bool = False
-    keep_lines: list[str] = field(factory=list)
-    numeric_ids: bool = False
 
 
 def load_pair(path: str | Path = CONFIG_PATH) -> Pair:
@@ -134,73 +83,15 @@ def parse_pair(text: str, where: str = CONFIG_PATH) -> Pair:
     return _Reader(where).pair(data)
 
 
-class _Reader:
-    """Reads one file's data; knows the file's name for errors."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
-        for wanted in (str, int, float, bool):
-            self._converter.register_structure_hook(wanted, self._strict(wanted))
-        self._converter.register_structure_hook_func(lambda shape: shape == list[str], self._strings)
-
-    def _strings(self, value: Any, _type: Any) -> list[str]:
-        """A string is not a list of its letters."""
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise TypeError(f"must be {_STRINGS}, not {value!r}")
-        return [self._converter.structure(item, str) for item in value]
-
-    @staticmethod
-    def _strict(wanted: type) -> Any:
-        """No silent conversions: ``"7"`` is not a number, 1 is not ``true``."""
-
-        def structure(value: Any, _type: Any) -> Any:
-            if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-                return float(value)
-            if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-                raise TypeError(f"must be {_WORDS[wanted]}, not {value!r}")
-            if isinstance(value, str) and not value.isprintable():
-                raise TypeError(f"must not hold control characters: {value!r}")
-            return value
-
-        return structure
-
-    def error(self, key: str, what: str, hint: str) -> ConfigError:
-        return ConfigError(f"{key}: {what}", where=self._where, hint=hint)
-
-    def section(self, data: Mapping[str, Any], key: str, shape: Any) -> Any:
-        """The table ``key`` structured as ``shape``."""
-        value: Any = data
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if value is None:
-            raise self.error(f"[{key}]", "is missing", f"add the table [{key}] with {_keys_of(shape)}")
-        if not isinstance(value, Mapping):
-            raise self.error(key, "must be a table", f"write [{key}] on a line of its own, keys below it")
-        try:
-            return self._converter.structure(value, shape)
-        except BaseValidationError as group:
-            raise self._first_problem(key, group, shape) from group
-
-    def _first_problem(self, key: str, group: BaseValidationError, shape: Any) -> ConfigError:
-        for problem in group.exceptions:
-            if isinstance(problem, ForbiddenExtraKeysError):
-                extra = ", ".join(sorted(problem.extra_fields))
-                return self.error(f"[{key}]", f"unknown key {extra}", f"the keys are: {_keys_of(shape)}")
-            if isinstance(problem, KeyError):
-                return self.error(f"{key}.{problem.args[0]}", "is missing", f"[{key}] needs it")
-            name = _noted(key, problem)
-            said = str(problem) if isinstance(problem, TypeError) else f"has the wrong form ({problem})"
-            hint = 'write them in brackets: ["…", "…"]' if _STRINGS in said else "see docs/configuration for its form"
-            return self.error(name, said, hint)
-        return self.error(f"[{key}]", "cannot be understood", "see docs/configuration")
+class _Reader(TableReader):
+    """Makes a pair of one file's data."""
 
     def pair(self, data: Mapping[str, Any]) -> Pair:
         known = {"pair", "nodes", "service", "witness", *_DRIVER_SECTIONS}
         for key in data:
             if key not in known:
                 raise self.error(f"[{key}]", "unknown table", f"the tables are: {', '.join(sorted(known))}")
-        head: _PairSection = self.section(data, "pair", _PairSection)
+        head: PairSection = self.section(data, "pair", PairSection)
         nodes = self._nodes(data)
         identity = self._identity(data, nodes)
         if head.preferred not in {node.id for node in nodes}:
@@ -229,7 +120,7 @@ class _Reader:
             max_loss_s=head.max_loss_s,
             guard_interval_s=head.guard_interval_s,
             witness=self._witness(data, nodes, identity),
-            source=self._where,
+            source=self.where,
             file_sets=self._own_sets(data),
             **choices,
         )
@@ -237,7 +128,7 @@ class _Reader:
     def _witness(self, data: Mapping[str, Any], nodes: tuple[Node, Node], identity: ServiceIdentity) -> Witness:
         if "witness" not in data:
             return Witness()
-        raw: _WitnessSection = self.section(data, "witness", _WitnessSection)
+        raw: WitnessSection = self.section(data, "witness", WitnessSection)
         if bool(raw.host) == bool(raw.file):
             raise self.error("[witness]", "needs either host or file", 'for example file = "/shared/xcat-ha/term.json"')
         if raw.file and not _is_usable(raw.file):
@@ -281,7 +172,7 @@ class _Reader:
             raise self.error(f"[{key}]", "is what the witness is called", "for example [nodes.mna]")
         if not _ID.fullmatch(node_id):
             raise self.error(f"[{key}]", "a node id is made of a-z, 0-9 and -", "for example [nodes.mna]")
-        raw: _NodeSection = self.section(data, key, _NodeSection)
+        raw: NodeSection = self.section(data, key, NodeSection)
         if not is_hostname(raw.name):
             raise self.error(f"{key}.name", f"{raw.name!r} is not a hostname", "the node's own hostname, as in its /etc/hostname")
         if not _INTERFACE.fullmatch(raw.interface):
@@ -299,7 +190,7 @@ class _Reader:
         return Node(id=node_id, name=raw.name, address=str(address), interface=raw.interface, bin_dir=raw.bin_dir, ssh_port=raw.ssh_port)
 
     def _identity(self, data: Mapping[str, Any], nodes: tuple[Node, Node]) -> ServiceIdentity:
-        raw: _ServiceSection = self.section(data, "service", _ServiceSection)
+        raw: ServiceSection = self.section(data, "service", ServiceSection)
         if not is_hostname(raw.hostname):
             raise self.error("service.hostname", f"{raw.hostname!r} is not a hostname", "the name by which the cluster knows the MN")
         for node in nodes:
@@ -362,7 +253,7 @@ class _Reader:
             raise self.error(
                 f"[{key}]", "cannot be the name of a set", f"use a-z, 0-9 and -, no built-in name ({', '.join(sorted(_TAKEN_SETS))})"
             )
-        raw: _SetSection = self.section(data, key, _SetSection)
+        raw: SetSection = self.section(data, key, SetSection)
         for path in raw.paths:
             if not _is_usable(path):
                 raise self.error(f"{key}.paths", f"{path!r} is not a usable path", "write absolute paths, without .., not / itself")
@@ -387,17 +278,6 @@ class _Reader:
         )
 
 
-def tables_of(data: Mapping[str, Any]) -> tuple[tuple[str, type], ...]:
-    """The tables whose keys are xcat-ha's own, with the attrs class that has their names and defaults; ``data``: a configuration."""
-    nodes = tuple((f"nodes.{name}", _NodeSection) for name in data.get("nodes", ()))
-    own = tuple((f"files.own.{name}", _SetSection) for name in data.get("files", {}).get("own", ()))
-    return (("pair", _PairSection), *nodes, ("service", _ServiceSection), ("witness", _WitnessSection), *own)
-
-
-_STRINGS = "a list of strings"
-_WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
-
-
 def is_hostname(text: str) -> bool:
     """A hostname; not an address, which looks like one made of numbers."""
     return _HOSTNAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
@@ -406,16 +286,3 @@ def is_hostname(text: str) -> bool:
 def _is_usable(path: str) -> bool:
     """An absolute path that does not climb and is not ``/`` itself, however that is spelt."""
     return path.startswith("/") and ".." not in Path(path).parts and path.strip("/.") != ""
-
-
-def _keys_of(shape: Any) -> str:
-    return ", ".join(fields_dict(shape))
-
-
-def _noted(key: str, problem: BaseException) -> str:
-    """The key's name from cattrs' note on the exception."""
-    for note in getattr(problem, "__notes__", ()):
-        found = re.search(r"attribute (\w+)$", str(note))
-        if found:
-            return f"{key}.{found.group(1)}"
-    return f"[{key}]"

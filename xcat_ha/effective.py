@@ -11,7 +11,8 @@ from typing import Any
 
 from attrs import NOTHING, fields, frozen
 
-from xcat_ha.config import parse_pair, tables_of
+from xcat_ha.config import parse_pair
+from xcat_ha.config_tables import tables_of
 from xcat_ha.errors import DriverBrokenError, DriverNotFoundError
 from xcat_ha.models import Pair
 from xcat_ha.registry import GROUPS, build_driver

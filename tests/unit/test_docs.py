@@ -17,7 +17,7 @@ import pytest
 import xcat_ha
 import xcat_ha.cli.app
 from tests.lab.product import PAIR_TOML
-from xcat_ha import config, errors, registry, testing
+from xcat_ha import config, config_tables, errors, registry, testing
 from xcat_ha.cli.verb import XcatHa
 from xcat_ha.effective import Setting
 from xcat_ha.errors import ExitCode
@@ -152,11 +152,11 @@ def _first_cells(section: str) -> list[str]:
 @pytest.mark.parametrize(
     ("heading", "shape"),
     [
-        ("``[pair]``", config._PairSection),
-        ("``[nodes.ID]``", config._NodeSection),
-        ("``[service]``", config._ServiceSection),
-        ("``[witness]``", config._WitnessSection),
-        ("``[files.own.NAME]``", config._SetSection),
+        ("``[pair]``", config_tables.PairSection),
+        ("``[nodes.ID]``", config_tables.NodeSection),
+        ("``[service]``", config_tables.ServiceSection),
+        ("``[witness]``", config_tables.WitnessSection),
+        ("``[files.own.NAME]``", config_tables.SetSection),
     ],
 )
 def test_the_keys_of_the_configuration(heading: str, shape: type) -> None:
