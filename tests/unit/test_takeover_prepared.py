@@ -53,6 +53,12 @@ def test_in_peace_it_can_be_written_and_not_run() -> None:
         prepared.run()
 
 
+def test_in_peace_a_runbook_that_fences_is_written_for_the_day_when_the_node_does_not_answer() -> None:
+    outline = prepare(BOTH, confirmed=False, for_later=True).outline
+    assert outline is not None
+    assert outline.left_out == {"mna"}
+
+
 @pytest.mark.parametrize(("state", "confirmed", "left_out"), [(ALONE, True, {"mna"}), (ALONE, False, {"mna"}), (BOTH, False, set())])
 def test_a_silent_node_can_be_fenced_by_a_power_switch_and_takes_no_part(state: PairState, confirmed: bool, left_out: set[str]) -> None:
     outline = prepare(state, confirmed=confirmed).outline

@@ -53,8 +53,8 @@ def prepare_takeover(workshop: Workshop, old: Node, *, confirmed: bool, allow_da
             return f"{new.id} was standby when this was planned; now it is {now.nodes[new.id].role}"
         return "" if now.nodes[new.id].term in {here.term, None} else f"the term of {new.id} was raised meanwhile"
 
-    # A power switch fences a node that does not answer; then nothing else can be asked of that node either.
-    left_out = down if confirmed or not there.reachable else frozenset[str]()
+    # A power switch fences a node that does not answer; then nothing else can be asked of that node either. Nor on the day it is for.
+    left_out = down if confirmed or for_later or not there.reachable else frozenset[str]()
     made = prepared(workshop, operation, given, state, why_not=why_not, reach=Reach(left_out, down))
     if for_later:
         return evolve(made, run=_only_a_runbook)
