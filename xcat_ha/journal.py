@@ -228,7 +228,7 @@ def parse_lines(text: str) -> list[dict[str, Any]]:
     for line in text.splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and "event" in entry:
             entries.append(entry)

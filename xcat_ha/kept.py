@@ -112,7 +112,7 @@ def lock_of(node: Node, answer: Completed) -> LockState | None:
         return None
     try:
         content = json.loads(lines[0])
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         return LockState(content={"operation": "an unreadable lock"}, holder_alive=None)
@@ -137,7 +137,7 @@ def guard_of(answer: Completed) -> GuardWord | None:
     """What the guard said last; None if none has spoken since the node booted, or if that is not known."""
     try:
         data = json.loads(answer.stdout) if answer.ok else None
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or not isinstance(data.get("checked"), int | float):
         return None

@@ -207,7 +207,7 @@ def holder_question(content: Mapping[str, object]) -> Command:
 def _content(text: str) -> Mapping[str, object]:
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -45,7 +45,7 @@ class StoredTerm(NamedTuple):
         """The term a file's text holds; None if it cannot be understood, which is not "no term"."""
         try:
             data = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(data, dict) or set(data) != set(cls._fields):
             return None

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tests.unit.test_core_toys import MNA, MNB, Relocated, ToyClock, World, hosts_in, toy_drivers, toy_pair
 from xcat_ha.history import records
-from xcat_ha.journal import Beginning, Journal, Outcome
-from xcat_ha.kept import core_questions
+from xcat_ha.journal import Beginning, Journal, Outcome, parse_lines
+from xcat_ha.kept import core_questions, guard_of, lock_of, maintenance_of, term_of
 from xcat_ha.lock import Holder, this_process
 from xcat_ha.observation import NodeState, Role, observe, observe_node
 from xcat_ha.runners import LocalRunner
@@ -107,6 +107,15 @@ def test_both_nodes_are_asked_side_by_side_and_one_silent_one_is_no_error(machin
 
 
 # The lock
+
+
+def test_brackets_without_end_are_not_understood() -> None:
+    answer = Completed((), 0, "[" * 99_999)
+    lock = lock_of(MNA, answer)
+    assert lock is not None
+    assert lock.content == {"operation": "an unreadable lock"}
+    assert (guard_of(answer), term_of(answer), maintenance_of(answer)) == (None, None, None)
+    assert parse_lines(answer.stdout) == []
 
 
 def test_the_lock_of_a_living_process_is_alive(machines: Machines) -> None:

@@ -58,7 +58,7 @@ def test_a_counter_is_never_lowered_nor_its_holder_changed(stored: StoredTerm, w
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"counter": 1}', '{"counter": true, "holder": "a", "yielded_by": ""}', "none", "3 mna -"]
+    "text", ["", "{", "[]", "{}", '{"counter": 1}', '{"counter": true, "holder": "a", "yielded_by": ""}', "none", "3 mna -", "[" * 99_999]
 )
 def test_what_cannot_be_understood_is_not_no_term(text: str, file: Path) -> None:
     file.parent.mkdir()

@@ -100,7 +100,7 @@ def report_of(pair: Pair, node: Node, answer: Completed) -> StaleReport:
             return StaleReport(None, None, None, None, {node.id: answer.summary})
         names = names_of(pair, str(data["domain"]))
         return _report(names, node, data)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return StaleReport(None, None, None, None, {node.id: f"the answer cannot be understood: {error!r}"})
 
 
@@ -109,7 +109,7 @@ def cfgloc_of(pair: Pair, node: Node, domain: str, answer: Completed) -> tuple[S
     try:
         data = json.loads(answer.stdout) if answer.ok else {"trouble": answer.summary}
         return None if "trouble" in data else _in_cfgloc(names_of(pair, domain), node, data)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
