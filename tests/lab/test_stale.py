@@ -71,6 +71,7 @@ def mna(site: Lab) -> Node:
     for words in (("cn0006", "osimage"), ("cn1600", "osimage")):
         node.run(("/opt/xcat/sbin/nodeset", *words), timeout_s=120)
     node.run(("/opt/xcat/sbin/mknb", "x86_64"), timeout_s=120)
+    assert xcat_ha(node, "sync", "--yes", check=False).returncode == DONE  # what they made is part of the images
     return node
 
 

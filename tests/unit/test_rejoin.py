@@ -16,7 +16,7 @@ from xcat_ha.models import COMMANDS_LOCK, DriverChoice, FileSet
 from xcat_ha.observation import PairState
 from xcat_ha.operations import Result, Workshop
 from xcat_ha.testing import Answer, Call, SimulatedHost, SimulatedSite, SqliteTables
-from xcat_ha.verbs.rejoin import prepare_rejoin
+from xcat_ha.verbs.rejoin import prepare_rejoin, with_files
 from xcat_ha_drivers.linux import LinuxIdentity
 from xcat_ha_drivers.rsync import Rsync
 from xcat_ha_drivers.sqlite_copy import SqliteCopy
@@ -91,8 +91,10 @@ def observed(site: SimulatedSite) -> PairState:
 
 
 def test_database_and_files_are_in_step_afterwards(site: SimulatedSite) -> None:
-    plan = prepare_rejoin(workshop(site)).plan
-    assert [phase.name for phase in plan.phases] == ["stop", "save", "accept-term", "seed", "copy"]
+    ready = prepare_rejoin(workshop(site))
+    assert ready.outline is not None, "there is a runbook of it"
+    for plan in (ready.plan, ready.outline.plan):
+        assert [phase.name for phase in plan.phases] == ["stop", "save", "accept-term", "seed", "copy"]
     result = rejoin(site)
     assert [phase.name for phase in result.phases] == ["stop", "save", "accept-term", "seed", "copy"]
     assert any("/var/lib/xcat-ha/diverged" in note for note in result.notes)
@@ -104,6 +106,21 @@ def test_database_and_files_are_in_step_afterwards(site: SimulatedSite) -> None:
     assert {name: found.source for name, found in returned.files.sets.items()} == dict.fromkeys(
         ("credentials", "hosts", "install", "scripts", "tftp"), site.second.id
     )
+
+
+def test_a_primary_that_takes_the_role_up_only_afterwards_is_waited_for(site: SimulatedSite) -> None:
+    """As after its reboot in the middle of a rejoin: its guard starts the role once nothing is unfinished."""
+    service = str(site.pair.identity.addresses[0])
+    first = rejoin(site)
+    site.simulated[site.second.id].call("ip", ("address", "del", service, "dev", site.second.interface))
+
+    class Meanwhile(SystemClock):
+        def sleep(self, seconds: float) -> None:
+            del seconds
+            site.add_address(site.second.id, service)
+
+    both = with_files(evolve(workshop(site), clock=Meanwhile()), first, site.second, site.first)
+    assert [phase.name for phase in both.phases] == [*(phase.name for phase in first.phases), "copy"]
 
 
 def test_files_that_must_not_go_stay_and_the_node_is_a_standby_all_the_same(site: SimulatedSite) -> None:

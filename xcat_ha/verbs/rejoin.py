@@ -17,6 +17,8 @@ from xcat_ha.verbs.basis import ask_both, file_sets_of, given_for, online_site, 
 from xcat_ha.verbs.copying import FILES, prepare_sync
 from xcat_ha.verbs.terms import term_of_primary
 
+_TAKES_UP_ROLE_S = 60.0
+
 
 def prepare_rejoin(workshop: Workshop) -> Prepared:
     """The node without the role becomes the standby of the primary, whatever it was; then its files are brought in step.
@@ -49,7 +51,8 @@ def prepare_rejoin(workshop: Workshop) -> Prepared:
     first = prepared(workshop, operation, given, state, why_not=partial(_why_not_rejoin, primary, returned))
     files = plan_sync(given, primary, returned, database=False).preview(state)
     plan = evolve(first.plan, phases=(*first.plan.phases, *files.phases))
-    return Prepared(plan, lambda: with_files(workshop, first.run(), primary, returned))
+    outline = evolve(first.outline, plan=plan) if first.outline is not None else None
+    return Prepared(plan, lambda: with_files(workshop, first.run(), primary, returned), outline)
 
 
 def with_files(workshop: Workshop, first: Result, primary: Node, returned: Node) -> Result:
@@ -58,6 +61,7 @@ def with_files(workshop: Workshop, first: Result, primary: Node, returned: Node)
     Raises:
         XcatHaError: of the sync, saying that the rest is done.
     """
+    _await_role(workshop, primary)
     try:
         second = prepare_sync(workshop, (FILES,)).run()
     except XcatHaError as error:
@@ -74,6 +78,13 @@ def with_files(workshop: Workshop, first: Result, primary: Node, returned: Node)
         changed=first.changed or second.changed,
         notes=(*first.notes, *second.notes),
     )
+
+
+def _await_role(workshop: Workshop, primary: Node) -> None:
+    """A primary that was rebooted in the middle takes the role up only now that nothing is unfinished any more: its guard does it."""
+    deadline = workshop.clock.monotonic() + _TAKES_UP_ROLE_S + workshop.pair.guard_interval_s
+    while workshop.observe().primary != primary.id and workshop.clock.monotonic() < deadline:
+        workshop.clock.sleep(1)
 
 
 def _why_not_rejoin(primary: Node, returned: Node, now: PairState) -> str:
