@@ -1,0 +1,1 @@
+"""A simulator of DB2 with HADR: see README.md."""
