@@ -101,7 +101,7 @@ def start_hadr(database: Database, *, as_primary: bool, force: bool) -> None:
             raise SqlError("SQL1766W")
 
 
-def _start_as_primary(database: Database, force: bool) -> None:  # noqa: FBT001 - called by position, with its sibling
+def _start_as_primary(database: Database, force: bool) -> None:
     if database.role == STANDBY:
         raise SqlError("SQL1767N", rc=2)
     if database.role == PRIMARY and database.active:
@@ -132,7 +132,7 @@ def _run_as(database: Database, *, force: bool) -> None:
     database.save(role=PRIMARY)
 
 
-def _start_as_standby(database: Database, force: bool) -> None:  # noqa: ARG001, FBT001 - called by position, with its sibling
+def _start_as_standby(database: Database, force: bool) -> None:
     if database.active:
         raise SqlError("SQL1777N") if database.role == STANDBY else SqlError("SQL1767N", rc=3)
     if database.role == STANDARD and not database.state.pending:

@@ -37,7 +37,7 @@ def _check_not_standby(database: Database) -> None:
 
 
 def backup(database: Database, folder: str, options: set[str], ask: Ask) -> Answer:
-    """Raises SQL1035N, SQL1117N, SQL1776N, SQL2036N, SQL2413N …"""
+    """Raises SQL1035N, SQL1117N, SQL1776N, SQL2036N, SQL2413N and others."""
     with database.lock:
         database.refresh()
         _check_not_standby(database)
@@ -110,7 +110,10 @@ def _write_image(path: pathlib.Path, data: bytes, *, prompting: bool, ask: Ask, 
                 raise SqlError("SQL2036N", path=folder) from error
             if not prompting:
                 raise SqlError("SQL2419N", path=folder) from error
-            question = text("SQL2059W", path=folder) + "\nDo you want to continue(c), terminate this device only(d), abort the utility(t) ? (c/d/t) "
+            question = (
+                text("SQL2059W", path=folder)
+                + "\nDo you want to continue(c), terminate this device only(d), abort the utility(t) ? (c/d/t) "
+            )
             if ask(question).strip().lower() != "c":
                 raise SqlError("SQL2001N") from error
         else:
@@ -140,7 +143,7 @@ def _find_image(name: str, folder: str, stamp: str) -> pathlib.Path:
 
 
 def restore(instance: Instance, database: Database | None, name: str, folder: str, stamp: str, options: set[str], ask: Ask) -> Answer:
-    """`database`: the one that is there already. Raises SQL1035N, SQL2542N, SQL2530N …"""
+    """`database`: the one that is there already. Raises SQL1035N, SQL2542N, SQL2530N and others."""
     name = name.upper()
     header, rows = _open_image(_find_image(name, folder, stamp))
     if header["name"] != name:
@@ -218,7 +221,9 @@ def rollforward(database: Database, *, work: bool, complete: bool) -> Answer:
                 # From here on the database writes a log of its own: no standby of its former partner any more.
                 database.commit("rollforward", list, [])
             database.close_files()
-            database.save(rollforward="NO" if complete else "DATABASE", worked=not complete, online_end=0 if complete else database.state.online_end)
+            database.save(
+                rollforward="NO" if complete else "DATABASE", worked=not complete, online_end=0 if complete else database.state.online_end
+            )
             return Answer(_status(database) + "\n" + done("ROLLFORWARD"))
 
 
@@ -243,5 +248,3 @@ def _status(database: Database) -> str:
     ]
     lines = [f" {label:<38} = {value}" if label else "" for label, value in rows]
     return "\n".join(["", " " * 33 + "Rollforward Status", "", *lines, ""])
-
-

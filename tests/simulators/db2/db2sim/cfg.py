@@ -120,7 +120,7 @@ def report(database: str, flavour: str, config: Config, facts: Mapping[str, str]
     lines += [_line("Rollforward pending", "", facts["Rollforward pending"]), _line("Restore pending", "", "NO"), ""]
     lines += [_line("Log retain for recovery status", "", "NO" if config["LOGARCHMETH1"] == "OFF" else "RECOVERY")]
     for label, name in LABELS:
-        if name in ONLY_NEW and flavour == "97" or name == "LOGRETAIN" and flavour != "97":
+        if (name in ONLY_NEW and flavour == "97") or (name == "LOGRETAIN" and flavour != "97"):
             continue
         value = retain if name == "LOGRETAIN" else config[name] if name else facts[label]
         lines.append(_line(label, name, value))

@@ -15,7 +15,7 @@ Rows = tuple[list[str], list[list[Any]]]
 
 
 class ClientError(Exception):
-    """What the server answered, or that it did not. `code` is SQL…"""
+    """What the server answered, or that it did not. `code` is the message's, as SQL1224N."""
 
     def __init__(self, code: str, line: str) -> None:
         super().__init__(line)

@@ -203,7 +203,9 @@ class Front:
             answer = _converse(self._backend, {"text": line, "bare": self._options.bare}, _ask_terminal)
         except OSError:
             self._backend = None
-            return Answer("DB21016E  The Command Line Processor encountered a system error while sending the command to the backend process.", 8)
+            return Answer(
+                "DB21016E  The Command Line Processor encountered a system error while sending the command to the backend process.", 8
+            )
         if re.fullmatch(r"(?i)\s*TERMINATE\s*", line):
             self._backend = None
         return answer

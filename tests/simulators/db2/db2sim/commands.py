@@ -6,10 +6,11 @@ import dataclasses
 import re
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import activation, backup, cfg, directory, monitor, takeover
+from . import activation, cfg, copies, directory, monitor, takeover
 from .disk import STANDARD, Instance
+from .grammar import DB, USER, Handler, unexpected
 from .messages import Answer, SqlError, done, text
 from .sqltext import run_sql
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from .database import Database
     from .server import Engine, Session
 
-DB = r"(?:DATABASE|DB) (?P<db>\S+)"
-USER = r"(?: USER (?P<user>\S+)(?: USING (?P<password>\S+))?)?"
 CFG = r"(?:DATABASE|DB) (?:CONFIGURATION|CONFIG|CFG)"
 
 
@@ -42,9 +41,6 @@ class Context:
         if self.session is None or self.session.application is None:
             raise SqlError("SQL1024N")
         return self.session
-
-
-Handler = Callable[[Context, re.Match[str]], Answer]
 
 
 def _ok(command: str) -> Answer:
@@ -106,7 +102,7 @@ def update_cfg(ctx: Context, match: re.Match[str]) -> Answer:
     folder = ctx.instance.folder(name)
     words = [word for word in _unquoted(match["pairs"]) if word.upper() not in {"IMMEDIATE", "DEFERRED"}]
     if not words or len(words) % 2:
-        raise SqlError("SQL0104N", token="END-OF-STATEMENT", after="USING", expected="<parameter> <value>")
+        raise unexpected("END-OF-STATEMENT", "USING", "<parameter> <value>")
     wanted = dict(cfg.checked(*pair, ctx.instance.flavour) for pair in zip(words[::2], words[1::2], strict=True))
     database = ctx.engine.database(name) if ctx.engine is not None else None
     if database is None:
@@ -129,10 +125,10 @@ def _unquoted(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise SqlError("SQL0104N", token=line, after="USING", expected="<value>") from error
+        raise unexpected(line, "USING", "<value>") from error
 
 
-def _with_cfg(old: cfg.Config, wanted: cfg.Config, *, pending: bool) -> dict[str, object]:
+def _with_cfg(old: cfg.Config, wanted: cfg.Config, *, pending: bool) -> dict[str, Any]:
     """From circular to archived logs, the first backup must follow."""
     new = {**old, **wanted}
     starts = old["LOGARCHMETH1"] == "OFF" and new["LOGARCHMETH1"] != "OFF"
@@ -183,10 +179,23 @@ def list_applications(ctx: Context, _match: re.Match[str]) -> Answer:
     for database in ctx.engine.known():
         with database.lock:
             found = list(database.applications.values())
-        rows += [f"{a.user.upper():<8} {a.program:<14} {a.number:<10} *LOCAL.{ctx.instance.name}.{a.number:012d} {database.name}" for a in found]
+        rows += [
+            f"{a.user.upper():<8} {a.program:<14} {a.number:<10} *LOCAL.{ctx.instance.name}.{a.number:012d} {database.name}" for a in found
+        ]
     if not rows:
         raise SqlError("SQL1611W")
-    return Answer("\n".join(["", "Auth Id  Application    Appl.      Application Id                 DB", "         Name           Handle", "-" * 72, *rows, ""]))
+    return Answer(
+        "\n".join(
+            [
+                "",
+                "Auth Id  Application    Appl.      Application Id                 DB",
+                "         Name           Handle",
+                "-" * 72,
+                *rows,
+                "",
+            ]
+        )
+    )
 
 
 def quiesce(ctx: Context, _match: re.Match[str]) -> Answer:
@@ -209,45 +218,6 @@ def unquiesce(ctx: Context, _match: re.Match[str]) -> Answer:
             raise SqlError("SQL1373W", db=database.name)
         database.quiesced = False
     return _ok("UNQUIESCE DATABASE")
-
-
-# --- copies
-
-
-def do_backup(ctx: Context, match: re.Match[str]) -> Answer:
-    database = ctx.database(match)
-    return backup.backup(database, match["path"], options(match["online"] or "") | options(match["rest"]), ctx.ask)
-
-
-OPTIONS = (
-    "ONLINE", "COMPRESS", "INCLUDE LOGS", "EXCLUDE LOGS", "WITHOUT PROMPTING", "WITHOUT ROLLING FORWARD",
-    "REPLACE HISTORY FILE", "REPLACE EXISTING",
-)  # fmt: skip
-
-
-def options(line: str) -> set[str]:
-    """Raises SQL0104N for what is none."""
-    found, rest = set(), line.strip().upper()
-    while rest:
-        known = next((option for option in OPTIONS if rest == option or rest.startswith(option + " ")), None)
-        if known is None:
-            raise SqlError("SQL0104N", token=rest.split()[0], after="<identifier>", expected="WITHOUT PROMPTING")
-        found.add(known)
-        rest = rest[len(known) :].strip()
-    return found
-
-
-def do_restore(ctx: Context, match: re.Match[str]) -> Answer:
-    if ctx.engine is None:
-        raise SqlError("SQL1032N")
-    name = match["db"].upper()
-    there = ctx.engine.database(name) if name in ctx.instance.directory() else None
-    return backup.restore(ctx.instance, there, name, match["path"], match["stamp"] or "", options(match["rest"]), ctx.ask)
-
-
-def do_rollforward(ctx: Context, match: re.Match[str]) -> Answer:
-    words = match["what"].upper()
-    return backup.rollforward(ctx.database(match), work=words.startswith("TO END"), complete=words.endswith(("COMPLETE", "STOP")))
 
 
 # --- looking
@@ -276,10 +246,8 @@ COMMANDS: tuple[tuple[str, Handler], ...] = (
     (r"LIST APPLICATIONS?(?: .*)?", list_applications),
     (r"QUIESCE (?:DATABASE|DB)(?: IMMEDIATE| DEFER(?: WITH TIMEOUT \d+)?)?(?: FORCE CONNECTIONS)?", quiesce),
     (r"UNQUIESCE (?:DATABASE|DB)", unquiesce),
-    (rf"BACKUP {DB}{USER}(?P<online> ONLINE)? TO (?P<path>\S+)(?P<rest>.*)", do_backup),
-    (rf"RESTORE {DB}{USER} FROM (?P<path>\S+)(?: TAKEN AT (?P<stamp>\d{{14}}))?(?P<rest>.*)", do_restore),
-    (rf"ROLLFORWARD {DB} (?P<what>TO END OF LOGS(?: AND (?:COMPLETE|STOP))?|COMPLETE|STOP|QUERY STATUS)", do_rollforward),
-    (rf"GET SNAPSHOT FOR (?:DATABASE|DB) ON (?P<db>\S+)", snapshot),
+    (r"GET SNAPSHOT FOR (?:DATABASE|DB) ON (?P<db>\S+)", snapshot),
+    *copies.COMMANDS,
     *directory.COMMANDS,
 )
 VERBS = {pattern.split()[0] for pattern, _ in COMMANDS}
@@ -296,5 +264,5 @@ def run(ctx: Context, line: str) -> Answer:
     first = line.split()[0].upper() if line else ""
     if first in VERBS and not re.match(r"(?i)UPDATE \S+ SET|CREATE TABLE|DROP TABLE", line):
         words = line.split()
-        raise SqlError("SQL0104N", token=words[-1] if len(words) > 1 else "END-OF-STATEMENT", after=words[0], expected="<operand>")
+        raise unexpected(words[-1] if len(words) > 1 else "END-OF-STATEMENT", words[0], "<operand>")
     return run_sql(ctx, line)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .grammar import Handler, unexpected
 from .messages import Answer, SqlError, done, text
 
 if TYPE_CHECKING:
     from .commands import Context
-
-Handler = Callable[["Context", re.Match[str]], Answer]
 
 
 def alternate_server(ctx: Context, match: re.Match[str]) -> Answer:
@@ -21,7 +19,7 @@ def alternate_server(ctx: Context, match: re.Match[str]) -> Answer:
     if host.upper() == "NULL" and port.upper() == "NULL":
         host = port = ""
     elif not port.isdigit():
-        raise SqlError("SQL0104N", token=port, after="PORT", expected="<port number>")
+        raise unexpected(port, "PORT", "<port number>")
     entries[match["db"].upper()] = {**entry, "alternate host": host, "alternate port": port}
     ctx.instance.write_directory(entries)
     said = done("UPDATE ALTERNATE SERVER FOR DATABASE") + "\n" + text("DB21056W")
@@ -57,14 +55,17 @@ def create(ctx: Context, match: re.Match[str]) -> Answer:
 def get_dbm(ctx: Context, _match: re.Match[str]) -> Answer:
     names = {"SVCENAME": "TCP/IP Service name", "AUTHENTICATION": "Database manager authentication"}
     rows = ["", "          Database Manager Configuration", ""]
-    rows += [f" {names.get(name, name)}{f'({name})'.rjust(55 - len(names.get(name, name)))} = {value}" for name, value in ctx.instance.settings().items()]
+    rows += [
+        f" {names.get(name, name)}{f'({name})'.rjust(55 - len(names.get(name, name)))} = {value}"
+        for name, value in ctx.instance.settings().items()
+    ]
     return Answer("\n".join([*rows, ""]))
 
 
 def update_dbm(ctx: Context, match: re.Match[str]) -> Answer:
     name = match["name"].upper()
     if name not in ctx.instance.settings():
-        raise SqlError("SQL0104N", token=name, after="USING", expected="SVCENAME")
+        raise unexpected(name, "USING", "SVCENAME")
     ctx.instance.change_setting(name, match["value"])
     return Answer(done("UPDATE DATABASE MANAGER CONFIGURATION"))
 

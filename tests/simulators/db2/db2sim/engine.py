@@ -66,10 +66,15 @@ class Db2Engine:
     def update_schema(self) -> None:
         for table, statement in self._schema.items():
             self._make_if_missing(table)
-            have = self._do(lambda db, name=table: db.columns(name))  # type: ignore[misc]
-            for column, declared in _columns(statement):
-                if column not in have:
-                    self._do(lambda db, add=f"ALTER TABLE {_quoted(table)} ADD COLUMN {_quoted(column)} {declared}": db.execute(add))  # type: ignore[misc]
+            for column, declared in self._missing_columns(table, statement):
+                self._run(f"ALTER TABLE {_quoted(table)} ADD COLUMN {_quoted(column)} {declared}")
+
+    def _missing_columns(self, table: str, statement: str) -> list[tuple[str, str]]:
+        have = self._do(lambda db: db.columns(table))
+        return [(column, declared) for column, declared in _columns(statement) if column not in have]
+
+    def _run(self, statement: str) -> None:
+        self._do(lambda db: db.execute(statement))
 
     def close(self) -> None:
         if self._connection is not None:

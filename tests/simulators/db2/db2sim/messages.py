@@ -40,7 +40,8 @@ TEXTS = {
     "SQL1224N": "The database manager is not able to accept new requests, has terminated all requests in progress, or has terminated the"
     " specified request because of an error or a forced interrupt.  SQLSTATE=55032",
     "SQL1260N": 'Database "{db}" is not configured for roll-forward recovery on node(s) "0".',
-    "SQL1261N": 'Database "{db}" is not in rollforward pending state on node(s) "0", so it does not need to be rolled forward on these nodes.',
+    "SQL1261N": 'Database "{db}" is not in rollforward pending state on node(s) "0", so it does not need to be rolled forward on'
+    " these nodes.",
     "SQL1276N": 'Database "{db}" cannot be brought out of rollforward pending state until roll-forward has passed a point in time greater'
     ' than or equal to "{when}", because node(s) "0" contains information later than the specified time.',
     "SQL1363W": "One or more of the parameters submitted for immediate modification were not changed dynamically. For these configuration"
@@ -81,8 +82,8 @@ TEXTS = {
     "SQL2530N": "The backup image is corrupted.",
     "SQL2532N": 'The backup file contains database "{found}" and not database "{db}" which was requested.',
     "SQL2537N": "Roll-forward is required following the Restore.",
-    "SQL2540W": 'Restore is successful, however a warning "{number}" was encountered during Database Restore while processing in No Interrupt'
-    " mode.",
+    "SQL2540W": 'Restore is successful, however a warning "{number}" was encountered during Database Restore while processing in'
+    " No Interrupt mode.",
     "SQL2542N": 'No match for a database image file was found based on the source database alias "{db}" and timestamp "{when}" provided.',
     "SQL5043N": "Support for one or more communications protocols specified in the DB2COMM environment variable failed to start"
     " successfully. However, core database manager functionality started successfully.",
@@ -93,7 +94,7 @@ TEXTS = {
     "SQL6048N": "A communication error occurred during START or STOP DATABASE MANAGER processing.",
     "SQL20157N": 'User with authorization ID "{user}" failed to attach to a quiesced instance, or connect to a quiesced database or a'
     " database in a quiesced instance which is in the following quiesce mode: QUIESCE DATABASE.  SQLSTATE=08004",
-    "SQL30081N": "A communication error has been detected. Communication protocol being used: \"TCP/IP\".  Communication API being used:"
+    "SQL30081N": 'A communication error has been detected. Communication protocol being used: "TCP/IP".  Communication API being used:'
     ' "SOCKETS".  Location where the error was detected: "{where}".  Communication function detecting the error: "connect".  Protocol'
     ' specific error code(s): "{errno}", "*", "*".  SQLSTATE=08001',
 }  # fmt: skip

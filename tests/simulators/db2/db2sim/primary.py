@@ -92,21 +92,17 @@ class Primary(Hadr):
     def _refusal(self, hello: Message) -> str:
         """Why this standby cannot be ours; empty if it can."""
         database, settings = self.database, self.settings
-        if hello["database"] != database.name or hello["seed"] != database.state.seed:
-            return "it is another database"
-        if hello["flavour"] != database.instance.flavour:
-            return "configuration: another level of the database manager"
-        if tuple(hello["local"]) not in settings.remotes:
-            return f"configuration: it is no remote of HADR_REMOTE_HOST, HADR_REMOTE_SVC: {hello['local']}"
-        if hello["instance"] != settings.remote_instance:
-            return "configuration: HADR_REMOTE_INST"
-        if hello["agreed"] != [settings.timeout_s, settings.peer_window_s, settings.mode]:
-            return "configuration: HADR_TIMEOUT, HADR_PEER_WINDOW or HADR_SYNCMODE differ"
-        if database.disabled or self.stopped.is_set():
-            return "configuration: this primary is stopping"
-        if not database.log.holds(Position(hello["lsn"], hello["chain"])):
-            return "log streams diverged"
-        return ""
+        agreed = [settings.timeout_s, settings.peer_window_s, settings.mode]
+        answers = {
+            "it is another database": hello["database"] == database.name and hello["seed"] == database.state.seed,
+            "configuration: another level of the database manager": hello["flavour"] == database.instance.flavour,
+            f"configuration: {hello['local']} is not HADR_REMOTE_HOST, HADR_REMOTE_SVC": tuple(hello["local"]) in settings.remotes,
+            "configuration: HADR_REMOTE_INST": hello["instance"] == settings.remote_instance,
+            "configuration: HADR_TIMEOUT, HADR_PEER_WINDOW or HADR_SYNCMODE differ": hello["agreed"] == agreed,
+            "configuration: this primary is stopping": not database.disabled and not self.stopped.is_set(),
+            "log streams diverged": database.log.holds(Position(hello["lsn"], hello["chain"])),
+        }
+        return next((why for why, holds in answers.items() if not holds), "")
 
     def _take(self, channel: Channel, hello: Message) -> Message:
         with self.database.lock:
@@ -161,7 +157,7 @@ class Primary(Hadr):
         try:
             while True:
                 with self.database.lock:
-                    self.database.changed.wait_for(lambda: self._news(channel, told), self.settings.heartbeat_s)
+                    self._wait_for_news(channel, told)
                     if self.link is not channel:
                         return
                     message = self._message()
@@ -173,8 +169,13 @@ class Primary(Hadr):
         except OSError:
             self.lost(channel, in_order=False)
 
-    def _news(self, channel: Channel, told: str) -> bool:
-        return self.link is not channel or self.sent < self.database.log.end.lsn or self.now() != told
+    def _wait_for_news(self, channel: Channel, told: str) -> None:
+        """Something to ship, a state that the standby was not told, or a heartbeat's time."""
+
+        def news() -> bool:
+            return self.link is not channel or self.sent < self.database.log.end.lsn or self.now() != told
+
+        self.database.changed.wait_for(news, self.settings.heartbeat_s)
 
     def _message(self) -> Message:
         records = self.database.log.after(self.sent, BATCH)
@@ -197,8 +198,8 @@ class Primary(Hadr):
     def wait_for(self, lsn: int, gone: threading.Event) -> bool:
         """In peer: until the standby has it (ASYNC: until it is sent). In disconnected peer: until the window is over, or that."""
         database = self.database
-        reached = (lambda: self.sent >= lsn) if self.settings.mode == "ASYNC" else (lambda: self.acked >= lsn)
-        while not reached():
+        asynchronous = self.settings.mode == "ASYNC"
+        while (self.sent if asynchronous else self.acked) < lsn:
             if gone.is_set() or database.disabled or database.hadr is not self:
                 return False
             if self.now() == DISCONNECTED:

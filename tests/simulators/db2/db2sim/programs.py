@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -217,7 +218,7 @@ def db2pd(words: list[str]) -> int:
 
 def db2gcf(words: list[str]) -> int:
     flags = [word[1:] for word in words if word in {"-u", "-d", "-k", "-c", "-s", "-o"}]
-    name = next((after for word, after in zip(words, words[1:], strict=False) if word == "-i"), os.environ.get("DB2INSTANCE", ""))
+    name = next((after for word, after in itertools.pairwise(words) if word == "-i"), os.environ.get("DB2INSTANCE", ""))
     if len(flags) != 1:
         say("db2gcf { -u | -d | -k | -c | -s | -o } [-i instance] [-h database] [-p partition] [-t timeout] [-L]")
         return 1

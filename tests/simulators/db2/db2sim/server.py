@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-
 from . import commands, monitor, paths, wire
 from .database import Application, Database
 from .disk import Instance
@@ -226,5 +225,3 @@ def main(name: str) -> int:
     os.dup2(null, 1)
     engine.serve(local, local=True)
     return 0
-
-

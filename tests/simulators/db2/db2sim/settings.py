@@ -103,7 +103,7 @@ def _check_delay(config: Config, *, as_primary: bool) -> None:
 def _targets(text: str, remote: Endpoint) -> tuple[Endpoint, ...]:
     if not text:
         return (remote,)
-    found = []
+    found: list[Endpoint] = []
     for entry in text.strip("{}").split("|"):
         host, colon, service = entry.strip().rpartition(":")
         if not colon or not host or not service or len(found) == 3:

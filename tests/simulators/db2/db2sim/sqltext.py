@@ -7,6 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from . import monitor
+from .grammar import unexpected
 from .messages import Answer, SqlError, done, text
 from .store import Result, is_reading, translated
 
@@ -20,28 +21,31 @@ MONITOR = re.compile(r"TABLE\s*\(\s*(?:SYSPROC\.)?MON_GET_HADR\s*\(\s*(?:NULL|-?
 
 def run_sql(ctx: Context, line: str) -> Answer:
     """Errors come with DB21034E before them, except that there is no connection."""
-    first = line.split()[0].upper() if line else ""
+    if re.match(r"(?i)LIST TABLES", line):
+        return _list_tables(ctx)
     try:
-        if first not in VERBS and not re.fullmatch(r"(?i)LIST TABLES(?: .*)?|COMMIT(?: WORK)?", line):
-            raise SqlError("SQL0104N", token=first or "END-OF-STATEMENT", after="BEGIN-OF-STATEMENT", expected="<values>")
-        if re.match(r"(?i)LIST TABLES", line):
-            return _list_tables(ctx)
-        session = ctx.own()
-        if first == "COMMIT":
-            return Answer(done("SQL"))
-        if MONITOR.search(line):
-            return _print(_monitor(session.live(), line), bare=ctx.bare)
-        result = session.execute([(line, [])])
+        return _run(ctx, line)
     except SqlError as error:
         if error.code != "SQL1024N":
             error.before = text("DB21034E") + "\n"
         raise
+
+
+def _run(ctx: Context, line: str) -> Answer:
+    first = line.split(maxsplit=1)[0].upper() if line else ""
+    if first not in VERBS and not re.fullmatch(r"(?i)COMMIT(?: WORK)?", line):
+        raise unexpected(first or "END-OF-STATEMENT", "BEGIN-OF-STATEMENT", "<values>")
+    session = ctx.own()
+    if first == "COMMIT":
+        return Answer(done("SQL"))
+    if MONITOR.search(line):
+        return _print(_monitor(session.live(), line), bare=ctx.bare)
+    result = session.execute([(line, [])])
     if is_reading(line):
         return _print(result, bare=ctx.bare)
     if first in {"UPDATE", "DELETE"} and not result.count:
-        return Answer(
-            "SQL0100W  No row was found for FETCH, UPDATE or DELETE; or the result of a query is an empty table.  SQLSTATE=02000", 1
-        )
+        empty = "SQL0100W  No row was found for FETCH, UPDATE or DELETE; or the result of a query is an empty table.  SQLSTATE=02000"
+        return Answer(empty, 1)
     return Answer(done("SQL"))
 
 
@@ -74,7 +78,7 @@ def _monitor(database: Database, line: str) -> Result:
     row: dict[str, Any] = {}
     for key, value in found.items():
         name = re.sub(r"\(\w+\)", "", key).replace(",", "_")
-        milliseconds = key.endswith("(seconds)") and name not in {"LOG_HADR_WAIT_RECENT_AVG"}
+        milliseconds = key.endswith("(seconds)") and name != "LOG_HADR_WAIT_RECENT_AVG"
         row[name] = int(float(value) * 1000) if milliseconds else None if value == "NULL" else value
     rows = sqlite3.connect(":memory:")
     columns = list(row) or ["HADR_ROLE", "HADR_STATE", "HADR_CONNECT_STATUS"]

@@ -40,10 +40,8 @@ class Standby(Hadr):
             self.state = REMOTE_CATCHUP_PENDING
             self.database.changed.notify_all()
         while not self.stopped.is_set():
-            try:
+            with contextlib.suppress(OSError):
                 self._session()
-            except OSError:
-                pass
             self._poked.wait(RETRY_S)
             self._poked.clear()
 
@@ -121,6 +119,10 @@ class Standby(Hadr):
             self.database.changed.notify_all()
         if durable:
             channel.send(ack)
+
+    def answered(self) -> Message | None:
+        """What the primary said to our wish to take over."""
+        return self.yielded
 
     def say(self, message: Message) -> bool:
         """Tell the primary something, if it is there."""

@@ -78,10 +78,11 @@ def _ask_for_role(database: Database, standby: Standby) -> None:
     if not standby.say({"t": "takeover"}):
         raise _refuse(7)
     # The primary may need its own time-out to empty its log; a dead link is noticed earlier.
-    database.changed.wait_for(lambda: standby.yielded is not None or standby.link is not link, 3 * standby.settings.timeout_s)
-    if standby.yielded is None:
+    database.changed.wait_for(lambda: standby.answered() is not None or standby.link is not link, 3 * standby.settings.timeout_s)
+    answer = standby.answered()
+    if answer is None:
         raise _refuse(7)
-    if standby.yielded["t"] == "no-yield" or int(standby.yielded["lsn"]) != database.log.end.lsn:
+    if answer["t"] == "no-yield" or int(answer["lsn"]) != database.log.end.lsn:
         raise _refuse(6)
 
 
