@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from . import install
+from .db2sim import wire
 from .db2sim.client import Connection
 from .db2sim.paths import ROOT_VARIABLE
 
@@ -88,9 +89,18 @@ class Machine:
         end = "; code=$?; db2 terminate >/dev/null; exit $code" if command.upper().startswith("CONNECT TO") else ""
         return self.shell(f'db2 "{command}"{end}', stdin)
 
+    def quick(self, command: str) -> Answer:
+        """The same without the CLP's own process: its words and codes, not its lines."""
+        channel = wire.connect_to(self.sqllib / "sim/ipc")
+        channel.send({"op": "clp", "text": command})
+        found = channel.receive()
+        channel.close()
+        assert found is not None, f"{self.name}: {command}: the engine went away"
+        return Answer(found["code"], found["text"])
+
     def must(self, command: str) -> Answer:
         """A command that has to succeed, if only with a warning."""
-        answer = self.db2(command)
+        answer = self.quick(command)
         assert answer.code in {0, 2}, f"{self.name}: {command}: {answer}"
         return answer
 
@@ -102,8 +112,23 @@ class Machine:
         finally:
             del os.environ[ROOT_VARIABLE]
 
+    @property
+    def pid(self) -> int:
+        """The engine's process."""
+        return int((self.sqllib / "sim/db2sysc.pid").read_text())
+
     def kill(self) -> None:
+        """kill -9, also of an engine that was stopped."""
         self.shell("db2_kill")
+
+    def start(self) -> None:
+        answer = self.shell("db2start")
+        assert answer.code == 0, answer
+
+    def diag(self) -> str:
+        """db2diag.log."""
+        path = self.sqllib / "db2dump/db2diag.log"
+        return path.read_text() if path.exists() else ""
 
     # --- HADR
 
@@ -115,7 +140,12 @@ class Machine:
         )
 
     def pd(self) -> str:
-        return self.shell("db2pd -d xcatdb -hadr").out
+        """What db2pd -hadr says, without its own process."""
+        channel = wire.connect_to(self.sqllib / "sim/ipc")
+        channel.send({"op": "db2pd", "databases": ["XCATDB"]})
+        found = channel.receive()
+        channel.close()
+        return str(found["text"]) if found else ""
 
     def stands(self) -> tuple[str, str, str]:
         """(role, state, connection) as db2pd prints them, in the words of the newer layout."""
@@ -147,8 +177,7 @@ class Pair:
     def start(self) -> None:
         for machine in self.machines:
             install.create_database(machine.root)
-            answer = machine.shell("db2start")
-            assert answer.code == 0, answer
+            machine.start()
 
     def seed(self) -> None:
         """B's database becomes a copy of A's, ready to be a standby."""
