@@ -70,6 +70,8 @@ def make_instance(root: pathlib.Path, flavour: str, *, host: str, uid: int = 500
     product = root / "opt/ibm/db2" / VERSIONS[flavour]
     for name in ("bin", "adm"):
         _link(sqllib / name, os.path.relpath(product / name, sqllib))
+    for name in ("sim/lock", "sim/db2sysc.log"):  # whoever starts it first, root or the owner: both must be able to write
+        (sqllib / name).touch()
     (sqllib / "db2profile").write_text(PROFILE)
     for name in (".profile", ".bash_profile"):
         (home / name).write_text(LOGIN)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import itertools
 import os
 import pathlib
 import re
+import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -35,8 +40,8 @@ class Answer:
 
     @property
     def sql(self) -> str:
-        """The first message code and its reason code: `SQL1768N 7`."""
-        found = re.search(r"\b(SQL\d{4,5}[NWC])\b", self.text)
+        """Code and reason code of the first error, or else of the first warning: `SQL1768N 7`."""
+        found = re.search(r"\b(SQL\d{4,5}[NC])\b", self.text) or re.search(r"\b(SQL\d{4,5}W)\b", self.text)
         reason = re.search(r'Reason code = "(\d+)"', self.text)
         return " ".join([found[1] if found else "", reason[1] if reason else ""]).strip()
 
@@ -49,6 +54,15 @@ def wait_until(true: Callable[[], bool], what: str, deadline_s: float = WAIT_S) 
         time.sleep(0.05)
 
 
+@functools.cache
+def _product(flavour: str) -> pathlib.Path:
+    """The programs, installed once for all machines of this process."""
+    root = pathlib.Path(tempfile.mkdtemp(prefix="db2sim-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    install.install(root, flavour, python=sys.executable)
+    return root
+
+
 class Machine:
     """One machine. `shell` is a login shell of the instance owner: what `su - xcatdb -c` starts."""
 
@@ -57,7 +71,8 @@ class Machine:
         (root / "etc").mkdir(parents=True)
         self.write("etc/hostname", name + "\n")
         self.write("etc/hosts", hosts)
-        install.install(root, flavour, python=sys.executable)
+        (root / "opt/ibm").mkdir(parents=True)
+        (root / "opt/ibm/db2").symlink_to(_product(flavour) / "opt/ibm/db2")
         install.make_instance(root, flavour, host=name, uid=os.getuid(), gid=os.getgid())
         self.write("etc/services", (root / "etc/services").read_text() + "DB2_HADR_1 55001/tcp\nDB2_HADR_2 55002/tcp\n")
         self.sqllib = root / "var/lib/db2/sqllib"
@@ -118,8 +133,16 @@ class Machine:
         return int((self.sqllib / "sim/db2sysc.pid").read_text())
 
     def kill(self) -> None:
-        """kill -9, also of an engine that was stopped."""
+        """Kill -9, also of an engine that was stopped."""
         self.shell("db2_kill")
+
+    def limit_files(self, size_bytes: int) -> None:
+        """No file of the engine's grows beyond this: what a full disk looks like to it."""
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
+
+    def idle(self) -> None:
+        """Wait until nobody is connected."""
+        wait_until(lambda: self.quick("LIST APPLICATIONS").code == 2, f"{self.name}: nobody is connected")
 
     def start(self) -> None:
         answer = self.shell("db2start")
@@ -174,8 +197,9 @@ class Pair:
         self.a, self.b = (Machine(folder / name, flavour, name, addresses[name], hosts) for name in addresses)
         self.machines = (self.a, self.b)
 
-    def start(self) -> None:
-        for machine in self.machines:
+    def start(self, *only: Machine) -> None:
+        """Create the databases and start the instances."""
+        for machine in only or self.machines:
             install.create_database(machine.root)
             machine.start()
 
@@ -186,13 +210,13 @@ class Pair:
         said = self.a.must("BACKUP DB XCATDB TO /backup").text
         self.copy(self.a, self.b, said)
 
-    def copy(self, source: Machine, target: Machine, said: str) -> None:
-        """Carry a backup over and restore it."""
+    def copy(self, source: Machine, target: Machine, said: str) -> Answer:
+        """Carry the backup that was announced over and restore it."""
         found = re.search(r"timestamp for this backup image\s+is\s*:\s*(\d{14})", said)
         assert found, said
         for image in (source.root / "backup").glob(f"*{found[1]}*"):
             (target.root / "backup" / image.name).write_bytes(image.read_bytes())
-        target.must(f"RESTORE DB XCATDB FROM /backup TAKEN AT {found[1]} REPLACE HISTORY FILE WITHOUT PROMPTING")
+        return target.must(f"RESTORE DB XCATDB FROM /backup TAKEN AT {found[1]} REPLACE HISTORY FILE WITHOUT PROMPTING")
 
     def configure(self, *, timeout_s: int = 3, window_s: int = 0, mode: str = "NEARSYNC") -> None:
         self.a.configure(self.b, timeout_s=timeout_s, window_s=window_s, mode=mode)

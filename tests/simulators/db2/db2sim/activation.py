@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from . import settings
 from .disk import PRIMARY, STANDARD, STANDBY
-from .hadr import DISCONNECTED_PEER, Port
+from .hadr import Port
 from .messages import SqlError
 from .primary import Primary
 from .standby import Standby
@@ -85,8 +85,7 @@ def deactivate(database: Database) -> None:
         if database.applications and database.role != STANDBY:
             database.activated, database.leaving = False, True
             raise SqlError("SQL1495W")
-        hadr = database.hadr
-        abnormal = hadr is not None and database.role == PRIMARY and hadr.now() == DISCONNECTED_PEER
+        abnormal = database.is_disconnected_peer_primary(database.hadr)
         database.shut()
         if abnormal:
             raise SqlError("SQL1657W")

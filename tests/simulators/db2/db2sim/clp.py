@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 
-from . import commands, wire
+from . import wire
 from .disk import Instance
 from .messages import Answer, SqlError, answer_of, text, wrapped
 from .wire import Channel, Message
@@ -51,6 +51,8 @@ class LocalSession:
 
     def _alone(self, line: str, ask: Ask, *, bare: bool) -> Answer:
         """The instance is down: some commands only need its files."""
+        from . import commands
+
         try:
             return commands.run(commands.Context(self._instance, None, None, ask, bare=bare), line)
         except SqlError as error:
@@ -63,9 +65,10 @@ class LocalSession:
 def _started(pid: int) -> str:
     """When a process began, so that a number used again is noticed; empty if there is none."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
+    return "" if fields[0] == "Z" else fields[19]
 
 
 def _place(instance: Instance, shell: int) -> pathlib.Path:

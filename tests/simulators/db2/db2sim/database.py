@@ -126,13 +126,28 @@ class Database:
         hadr, self.hadr, self.closing = self.hadr, None, True
         for application in list(self.applications.values()):
             self.drop(application)
-        abnormal = hadr is not None and hadr.now() == "DISCONNECTED_PEER" and self.role == PRIMARY
+        abnormal = self.is_disconnected_peer_primary(hadr)
         if self.role != STANDBY and not self.disabled and not abnormal:
             self._checkpoint(hadr)
         if hadr is not None:
             hadr.stop()
         if abnormal:
             self.save(must_recover=True)
+        self.close_files()
+
+    def is_disconnected_peer_primary(self, hadr: Hadr | None) -> bool:
+        """A primary that still holds commits back; one that was told to stop has none any more."""
+        return hadr is not None and self.role == PRIMARY and not self.disabled and hadr.now() == "DISCONNECTED_PEER"
+
+    def _panic(self) -> None:
+        """The log has what the rows have not: only a restart puts that right."""
+        self.instance.diag(self.name, "the database is marked bad: its rows could not be written")
+        self.store.rollback()
+        for application in list(self.applications.values()):
+            self.drop(application)
+        if self.hadr is not None:
+            self.hadr.cut()
+            self.hadr = None
         self.close_files()
 
     def _checkpoint(self, hadr: Hadr | None) -> None:
@@ -244,12 +259,16 @@ class Database:
         try:
             results = work()
             record = self.log.append(kind, statements)
-            self.store.commit(record.end.lsn)
         except OSError as error:
             self.store.rollback()
             raise SqlError("SQL0964C") from error
         except BaseException:
             self.store.rollback()
+            raise
+        try:
+            self.store.commit(record.end.lsn)
+        except SqlError:
+            self._panic()
             raise
         self.changed.notify_all()
         return results[-1] if results else Result(), record.end.lsn

@@ -19,11 +19,13 @@ TEXTS = {
     "SQL0104N": 'An unexpected token "{token}" was found following "{after}".  Expected tokens may include:  "{expected}".  SQLSTATE=42601',
     "SQL0204N": '"{name}" is an undefined name.  SQLSTATE=42704',
     "SQL0206N": '"{name}" is not valid in the context where it is used.  SQLSTATE=42703',
+    "SQL0440N": 'No authorized routine named "{name}" of type "FUNCTION" having compatible arguments was found.  SQLSTATE=42884',
     "SQL0601N": 'The name of the object to be created is identical to the existing name "{name}".  SQLSTATE=42710',
     "SQL0803N": "One or more values in the INSERT statement or UPDATE statement are not valid because they would produce duplicate rows."
     "  SQLSTATE=23505",
     "SQL0901N": "The SQL statement failed because of a non-severe system error. (Reason: {why}.)  SQLSTATE=58004",
     "SQL0964C": "The transaction log for the database is full.  SQLSTATE=57011",
+    "SQL0968C": "The file system is full.  SQLSTATE=57011",
     "SQL1005N": 'The database alias "{db}" already exists in either the local database directory or system database directory.',
     "SQL1013N": 'The database alias name or database name "{db}" could not be found.  SQLSTATE=42705',
     "SQL1015N": "The database is in an inconsistent state.  SQLSTATE=55025",

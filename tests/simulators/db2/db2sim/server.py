@@ -68,7 +68,9 @@ class Engine:
     def database(self, alias: str) -> Database:
         with self._lock:
             self.instance.entry(alias)
-            return self._databases.setdefault(alias.upper(), Database(self.instance, alias))
+            if alias.upper() not in self._databases:
+                self._databases[alias.upper()] = Database(self.instance, alias)
+            return self._databases[alias.upper()]
 
     def known(self) -> list[Database]:
         with self._lock:

@@ -73,8 +73,10 @@ def _list_tables(ctx: Context) -> Answer:
 
 def _monitor(database: Database, line: str) -> Result:
     """MON_GET_HADR: db2pd's values, times in milliseconds."""
+    if database.instance.flavour == "97":
+        raise SqlError("SQL0440N", name="MON_GET_HADR")
     with database.lock:
-        found = monitor.fields(database, database.hadr) if database.hadr is not None and database.instance.flavour != "97" else {}
+        found = monitor.fields(database, database.hadr) if database.hadr is not None else {}
     row: dict[str, Any] = {}
     for key, value in found.items():
         name = re.sub(r"\(\w+\)", "", key).replace(",", "_")

@@ -78,8 +78,12 @@ class Store:
         return Result(names, rows, max(cursor.rowcount, 0))
 
     def commit(self, lsn: int) -> None:
-        self._note(lsn)
-        self._rows.execute("COMMIT")
+        """Raises SQL0968C when the rows cannot be written."""
+        try:
+            self._note(lsn)
+            self._rows.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise SqlError("SQL0968C") from error
 
     def rollback(self) -> None:
         with contextlib.suppress(sqlite3.Error):
