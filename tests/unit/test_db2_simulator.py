@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulators.db2.db2sim.client import ClientError
+from tests.simulators.db2.db2sim.client import ClientError, Connection
+from tests.simulators.db2.db2sim.engine import Db2Engine
 from tests.simulators.db2.trial import Machine, Pair, wait_until
+from tests.simulators.xcat.standin.engine import ADD, DROP, SET, Change, DbError, NoSuchTableError, schema
 
 TABLE = "CREATE TABLE site (key VARCHAR(128) PRIMARY KEY, value TEXT)"
 
@@ -133,7 +135,8 @@ def test_long_messages_are_broken_near_column_79(one: Machine) -> None:
 def test_a_connection_belongs_to_one_shell(machine: Machine) -> None:
     chain = machine.shell(
         'db2 connect to XCATDB && db2 "QUIESCE DATABASE IMMEDIATE FORCE CONNECTIONS"; db2 "QUIESCE DATABASE IMMEDIATE"; echo "rc=$?";'
-        ' db2 "UNQUIESCE DATABASE"; db2 "UNQUIESCE DATABASE"; echo "rc=$?"; db2 connect reset; db2 connect reset; echo "rc=$?"; db2 terminate'
+        ' db2 "UNQUIESCE DATABASE"; db2 "UNQUIESCE DATABASE"; echo "rc=$?";'
+        ' db2 connect reset; db2 connect reset; echo "rc=$?"; db2 terminate'
     )
     version = "9.7.2" if machine.flavour == "97" else "11.5.9"
     assert (
@@ -148,10 +151,11 @@ def test_a_connection_belongs_to_one_shell(machine: Machine) -> None:
 
 
 def test_a_connection_of_a_shell_that_forgot_to_terminate_goes_with_it(one: Machine) -> None:
-    """As does what it holds: the pipe of its output, and the database."""
-    assert one.shell("db2 connect to XCATDB >/dev/null; true").code == 0
-    assert one.quick("BACKUP DB XCATDB TO /backup").sql == "SQL1035N"
+    """Until then it is in the way, and the pipe of its output stays open."""
+    other_shell = 'bash -c "db2 BACKUP DB XCATDB TO /backup; exit"'
+    assert one.shell(f"db2 connect to XCATDB >/dev/null; {other_shell}").sql == "SQL1035N"
     one.idle()
+    assert one.quick("BACKUP DB XCATDB TO /backup").code == 0
 
 
 def test_exit_codes_tell_rows_from_none_and_warnings_from_errors(one: Machine) -> None:
@@ -184,11 +188,8 @@ def test_a_file_of_commands_ends_at_the_first_error_if_asked(one: Machine) -> No
 
 
 def test_rows_are_printed_with_and_without_headings(one: Machine) -> None:
-    head = f'db2 connect to XCATDB >/dev/null; db2 "{TABLE}"; '
-    said = one.shell(
-        head
-        + "db2 \"insert into XCATDB.SITE values ('master', '10.0.0.1')\"; db2 'select * from site'; db2 -x 'select value from site'; db2 terminate"
-    )
+    script = f"db2 connect to XCATDB >/dev/null; db2 \"{TABLE}\"; db2 \"insert into XCATDB.SITE values ('master', '10.0.0.1')\";"
+    said = one.shell(f"{script} db2 'select * from site'; db2 -x 'select value from site'; db2 terminate")
     assert "\nKEY    VALUE   \n------ --------\nmaster 10.0.0.1\n\n  1 record(s) selected.\n" in said.out
     assert "\n10.0.0.1\nDB20000I" in said.out
 
@@ -232,6 +233,41 @@ def test_quiescing_throws_everybody_out_and_keeps_xcatd_away(one: Machine) -> No
         one.connect()
     one.shell('db2 connect to XCATDB && db2 "UNQUIESCE DATABASE"; db2 terminate')
     one.connect()
+
+
+def test_programs_elsewhere_connect_to_the_client_port(one: Machine) -> None:
+    client = Connection.remote(one.address, 50001, "XCATDB", "xcatdb")
+    client.execute(TABLE)
+    client.execute("INSERT INTO site VALUES ('a', '1')")
+    assert one.connect().execute("SELECT * FROM site")[1] == [["a", "1"]]
+    with pytest.raises(ClientError, match="SQL1013N"):
+        Connection.remote(one.address, 50001, "NOWHERE", "xcatdb")
+    with pytest.raises(ClientError, match="SQL30081N"):
+        Connection.remote(one.address, 50009, "XCATDB", "xcatdb")
+
+
+def test_xcats_tables_are_read_and_written(one: Machine) -> None:
+    tables = Db2Engine(one.connect, schema(), error=DbError, no_such_table=NoSuchTableError)
+    odd = 'it\'s "quoted" | back\\slash $x \u00e9 %s'
+    tables.write("nodelist", [Change(SET, {"node": "cn1"}, {"groups": "all", "comments": odd}), Change(ADD, {"node": "cn2"}, {})])
+    tables.write("nodelist", [Change(SET, {"node": "cn1"}, {"groups": "compute"})])
+    names, rows = tables.read("nodelist")
+    found = {row[names.index("node")]: dict(zip(names, row, strict=True)) for row in rows}
+    assert (found["cn1"]["groups"], found["cn1"]["comments"], found["cn2"]["groups"]) == ("compute", odd, None)
+    with pytest.raises(DbError, match="SQL0803N"):
+        tables.write("nodelist", [Change(SET, {"node": "cn3"}, {}), Change(ADD, {"node": "cn2"}, {})])
+    assert len(tables.read("nodelist")[1]) == 2
+    tables.write("nodelist", [Change(DROP, {"node": "cn1"})])
+    assert len(tables.read("nodelist")[1]) == 1
+    with pytest.raises(NoSuchTableError):
+        tables.read("nonsense")
+    one.kill()
+    with pytest.raises(DbError, match="SQL1224N"):
+        tables.read("nodelist")
+    with pytest.raises(DbError, match="SQL1032N"):
+        tables.read("nodelist")
+    one.start()
+    assert len(tables.read("nodelist")[1]) == 1
 
 
 # --- activation

@@ -171,8 +171,8 @@ def test_both_sides_print_what_the_real_ones_print(pair: Pair) -> None:
     sample = SAMPLE_97 if pair.a.flavour == "97" else SAMPLE_11
     assert shape(texts[0]) == shape(sample)
     assert shape(texts[1]) == shape(sample.replace("-- Active --", "-- Standby --").replace("Primary Peer", "Standby Peer"))
-    assert shape(SAMPLE_SNAPSHOT) in shape(texts[2])
-    assert shape(SAMPLE_SNAPSHOT) in shape(texts[3])
+    wanted = shape(SAMPLE_SNAPSHOT)
+    assert [shape(text)[-len(wanted) :] for text in texts[2:]] == [wanted, wanted]
     assert [
         re.findall(r"(?:Role +=|HADR_ROLE =|^)\s*(Primary|Standby|PRIMARY|STANDBY)\b", text, re.MULTILINE)[0].upper() for text in texts
     ] == [
@@ -184,12 +184,10 @@ def test_both_sides_print_what_the_real_ones_print(pair: Pair) -> None:
 def shape(text: str) -> list[str]:
     """The lines without their values: words for words, values for values."""
     lines = [line.rstrip() for line in text.replace("STANDBY", "PRIMARY").splitlines()]
-    lines = [re.sub(r" = .*", " = *", line) for line in lines]
+    lines = [re.sub(r" = .*", " = *", re.sub(r"-- Date [-\d/. :]+", "-- <date>", line)) for line in lines]
     lines = [re.sub(r"\b\d+\.\d+\.\d+\.\d+ *", "<ip> ", line) for line in lines]
     lines = [re.sub(r"\w{3} \w{3} +\d+ [\d:]{8} \d{4} \(\d+\)", "<time>", line) for line in lines]
-    lines = [
-        re.sub(r"DB2_HADR_\d|0x[0-9A-F]+|-- Date [-\d/. :]+|Database HADRDB|Database XCATDB|\d\d:\d\d:\d\d", "<v>", line) for line in lines
-    ]
+    lines = [re.sub(r"DB2_HADR_\d|0x[0-9A-F]+|Database HADRDB|Database XCATDB|\d\d:\d\d:\d\d", "<v>", line) for line in lines]
     lines = [re.sub(r"(?<=[ .G])\d+ *|S000000\d.LOG|Standby|Primary(?= Peer)", "<n>", line) for line in lines]
     return [re.sub(r"PRIMARY_|PRIMARY", "P", line) for line in lines if line]
 
@@ -600,4 +598,7 @@ def test_mon_get_hadr_counts_in_milliseconds(pair: Pair) -> None:
     pair.join(timeout_s=3, window_s=120)
     query = "select HADR_ROLE, HADR_STATE, HADR_TIMEOUT, PEER_WINDOW from table(mon_get_hadr(null)) as t"
     said = a.shell(f"db2 connect to xcatdb >/dev/null; db2 -x '{query}'; db2 terminate >/dev/null").out
-    assert said.split() == (["PRIMARY", "PEER", "3000", "120000"] if a.flavour == "11" else [])
+    if a.flavour == "11":
+        assert said.split() == ["PRIMARY", "PEER", "3000", "120000"]
+    else:
+        assert "SQL0440N" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -11,6 +12,7 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,6 +63,13 @@ def _product(flavour: str) -> pathlib.Path:
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     install.install(root, flavour, python=sys.executable)
     return root
+
+
+def _words(process: pathlib.Path) -> bytes:
+    try:
+        return process.read_bytes()
+    except OSError:
+        return b""
 
 
 class Machine:
@@ -133,8 +142,12 @@ class Machine:
         return int((self.sqllib / "sim/db2sysc.pid").read_text())
 
     def kill(self) -> None:
-        """Kill -9, also of an engine that was stopped."""
-        self.shell("db2_kill")
+        """SIGKILL, if it runs; also to an engine that was stopped."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            process = pathlib.Path(f"/proc/{self.pid}/cmdline")
+            if str(self.sqllib).encode() in process.read_bytes():
+                os.kill(self.pid, signal.SIGKILL)
+                wait_until(lambda: not _words(process), "the engine is gone")
 
     def limit_files(self, size_bytes: int) -> None:
         """No file of the engine's grows beyond this: what a full disk looks like to it."""
