@@ -189,9 +189,10 @@ def test_a_file_of_commands_ends_at_the_first_error_if_asked(one: Machine) -> No
 
 def test_rows_are_printed_with_and_without_headings(one: Machine) -> None:
     script = f"db2 connect to XCATDB >/dev/null; db2 \"{TABLE}\"; db2 \"insert into XCATDB.SITE values ('master', '10.0.0.1')\";"
-    said = one.shell(f"{script} db2 'select * from site'; db2 -x 'select value from site'; db2 terminate")
+    said = one.shell(f"{script} db2 'select * from site'; db2 -x 'select value from site'; db2 list tables; db2 terminate")
     assert "\nKEY    VALUE   \n------ --------\nmaster 10.0.0.1\n\n  1 record(s) selected.\n" in said.out
-    assert "\n10.0.0.1\nDB20000I" in said.out
+    assert "\n10.0.0.1\n\nTable/View " in said.out
+    assert "\nSITE                            XCATDB          T     -\n\n  1 record(s) selected.\n" in said.out
 
 
 def test_an_engine_that_is_killed_is_noticed(one: Machine) -> None:

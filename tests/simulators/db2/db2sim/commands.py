@@ -12,7 +12,7 @@ from . import activation, cfg, copies, directory, monitor, takeover
 from .disk import STANDARD, Instance
 from .grammar import DB, USER, Handler, unexpected
 from .messages import Answer, SqlError, done, text
-from .sqltext import run_sql
+from .sqltext import list_tables, run_sql
 
 if TYPE_CHECKING:
     from .database import Database
@@ -247,6 +247,7 @@ COMMANDS: tuple[tuple[str, Handler], ...] = (
     (r"QUIESCE (?:DATABASE|DB)(?: IMMEDIATE| DEFER(?: WITH TIMEOUT \d+)?)?(?: FORCE CONNECTIONS)?", quiesce),
     (r"UNQUIESCE (?:DATABASE|DB)", unquiesce),
     (r"GET SNAPSHOT FOR (?:DATABASE|DB) ON (?P<db>\S+)", snapshot),
+    (r"LIST TABLES(?: FOR .*)?", list_tables),
     *copies.COMMANDS,
     *directory.COMMANDS,
 )

@@ -21,8 +21,6 @@ MONITOR = re.compile(r"TABLE\s*\(\s*(?:SYSPROC\.)?MON_GET_HADR\s*\(\s*(?:NULL|-?
 
 def run_sql(ctx: Context, line: str) -> Answer:
     """Errors come with DB21034E before them, except that there is no connection."""
-    if re.match(r"(?i)LIST TABLES", line):
-        return _list_tables(ctx)
     try:
         return _run(ctx, line)
     except SqlError as error:
@@ -60,7 +58,7 @@ def _print(result: Result, *, bare: bool) -> Answer:
     return Answer("\n".join(["", head, line, *lines, "", f"  {len(rows)} record(s) selected.", ""]), 0 if rows else 1)
 
 
-def _list_tables(ctx: Context) -> Answer:
+def list_tables(ctx: Context, _match: re.Match[str]) -> Answer:
     session = ctx.own()
     database = session.live()
     with database.lock:
