@@ -602,3 +602,54 @@ def test_mon_get_hadr_counts_in_milliseconds(pair: Pair) -> None:
         assert said.split() == ["PRIMARY", "PEER", "3000", "120000"]
     else:
         assert "SQL0440N" in said
+
+
+def test_an_online_backup_without_its_logs_is_whole_only_when_the_primary_has_sent_them(old: Pair) -> None:
+    a, b = old.machines
+    old.seed()
+    client = with_table(a)
+    said = a.must("BACKUP DB XCATDB ONLINE TO /backup EXCLUDE LOGS").text
+    client.close()
+    old.copy(a, b, said)
+    old.configure(timeout_s=1)
+    assert b.quick("ROLLFORWARD DB XCATDB TO END OF LOGS AND COMPLETE").sql == "SQL1276N"
+    b.must(f"{START} STANDBY")
+    assert b.quick(f"{TAKEOVER} BY FORCE").sql == "SQL1770N 3"
+    a.must(f"{START} PRIMARY")
+    b.wait_for("STANDBY", "PEER")
+    assert b.quick(TAKEOVER).code == 0
+
+
+def test_a_primary_that_waits_for_its_standby_can_be_interrupted(old: Pair) -> None:
+    a = old.a
+    old.seed()
+    old.configure(timeout_s=600)
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(a.quick(f"{START} PRIMARY").sql))
+    thread.start()
+    wait_until(lambda: a.quick("BACKUP DB XCATDB TO /backup").sql == "SQL1035N", "it waits")
+    assert a.quick("DEACTIVATE DB XCATDB").text.startswith("SQL1496W")
+    thread.join(60)
+    assert answers == ["SQL1768N 10"]
+
+
+def test_indexes_that_are_not_logged_are_named_and_no_failure(old: Pair) -> None:
+    a = old.a
+    old.seed()
+    old.configure(timeout_s=1)
+    a.must("UPDATE DB CFG FOR XCATDB USING LOGINDEXBUILD OFF")
+    started = a.quick(f"{START} PRIMARY BY FORCE")
+    assert (started.code, started.out[:8]) == (2, "SQL1766W")
+    assert a.stands()[0] == "PRIMARY"
+    changed = a.quick("UPDATE DB CFG FOR XCATDB USING INDEXREC SYSTEM")
+    assert (changed.code, changed.out[:8]) == (2, "SQL1765W")
+
+
+def test_a_plain_takeover_of_a_primary_that_hangs_fails_and_changes_no_role(old: Pair) -> None:
+    a, b = old.machines
+    old.join(timeout_s=2, window_s=0)
+    os.kill(a.pid, signal.SIGSTOP)
+    assert b.quick(TAKEOVER).sql in {"SQL1770N 7", "SQL1770N 1"}
+    assert b.stands()[0] == "STANDBY"
+    os.kill(a.pid, signal.SIGCONT)
+    a.wait_for("PRIMARY", "PEER")
