@@ -48,11 +48,11 @@ class Answer:
         return " ".join([found[1] if found else "", reason[1] if reason else ""]).strip()
 
 
-def wait_until(true: Callable[[], bool], what: str, deadline_s: float = WAIT_S) -> None:
+def wait_until(true: Callable[[], bool], what: str, deadline_s: float = WAIT_S, found: Callable[[], str] = str) -> None:
     end = time.monotonic() + deadline_s
     while not true():
         if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline_s} s: {what}")
+            raise AssertionError(f"not within {deadline_s} s: {what} {found()}")
         time.sleep(0.05)
 
 
@@ -196,7 +196,7 @@ class Machine:
 
     def wait_for(self, *wanted: str) -> None:
         """Until db2pd shows these words, from the left: role, state, connection."""
-        wait_until(lambda: self.stands()[: len(wanted)] == wanted, f"{self.name}: {wanted}, last: {self.pd()}")
+        wait_until(lambda: self.stands()[: len(wanted)] == wanted, f"{self.name}: {wanted}; it says", found=self.pd)
 
 
 class Pair:
