@@ -19,52 +19,22 @@ BIN = "opt/aixsim/bin"
 SEARCH_PATH = f"/{BIN}:/opt/xcat/bin:/opt/xcat/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Also at the places where AIX has them; only what Linux has no program of its own for, or none that its boot needs.
-USR_SBIN = [
-    "mktcpip",
-    "chdev",
-    "mkdev",
-    "rmdev",
-    "lsdev",
-    "lsattr",
-    "ifconfig",
-    "arp",
-    "nim",
-    "lsnim",
-    "niminit",
-    "nimconfig",
-    "nim_master_setup",
-    "nim_master_recover",
-    "lsvg",
-    "varyonvg",
-    "varyoffvg",
-    "exportfs",
-    "lsitab",
-    "mkitab",
-    "chitab",
-    "rmitab",
-    "mvdir",
-    "mknfsexp",
-]
-USR_BIN = [
-    "odmget",
-    "errpt",
-    "startsrc",
-    "stopsrc",
-    "lssrc",
-    "refresh",
-    "mkssys",
-    "chssys",
-    "rmssys",
-    "oslevel",
-    "lslpp",
-    "netstat",
-    "hostname",
-    "hostent",
-    "host",
-]
+USR_SBIN = (
+    *("mktcpip", "chdev", "mkdev", "rmdev", "lsdev", "lsattr", "ifconfig", "arp", "exportfs", "lsitab", "mkitab", "chitab", "rmitab"),
+    *("nim", "lsnim", "niminit", "nimconfig", "nim_master_setup", "lsvg", "varyonvg", "varyoffvg", "mvdir"),
+)
+USR_BIN = (
+    *("odmget", "errpt", "startsrc", "stopsrc", "lssrc", "refresh", "mkssys", "chssys", "rmssys", "oslevel", "lslpp"),
+    *("netstat", "hostname", "hostent", "host"),
+)
 METHODS = "usr/lpp/bos.sysmgt/nim/methods"
 NIM_METHODS = ("m_mkspot", "m_backup_db", "m_restore_db")
-OWN = ("announce", "srcstop", "init")  # no commands of AIX's: parts of the simulator that run as processes of their own
+OWN = ("announce", "srcstop", "init")
+# Beside the commands of the xCAT stand-in, whose lsdef is the real one.
+XCATS = ("nimnodeset", "mkdsklsnode")
+    "nimnodeset",
+    "mkdsklsnode",
+)  # in /opt/xcat/sbin, beside the commands of the xCAT stand-in, whose lsdef is the real one  # no commands of AIX's: parts of the simulator that run as processes of their own
 
 MASKED = ("networking.service", "named.service", "isc-dhcp-server.service", "conserver-server.service", "xcatd.service", "apache2.service")
 
@@ -80,9 +50,9 @@ def install(root: pathlib.Path) -> None:
     shutil.copyfile(HERE / "files/aixsim", folder / "aixsim")
     (folder / "aixsim").chmod(0o755)
     for name in commands.MODULES:
-        if name not in OWN:
+        if name not in (*OWN, "lsdef", "ping", *XCATS):
             _link(folder / name, "aixsim")
-    for place, names in (("usr/sbin", USR_SBIN), ("usr/bin", USR_BIN), (METHODS, list(NIM_METHODS))):
+    for place, names in (("usr/sbin", USR_SBIN), ("usr/bin", USR_BIN), (METHODS, NIM_METHODS), ("opt/xcat/sbin", XCATS)):
         (root / place).mkdir(parents=True, exist_ok=True)
         for name in names:
             if name in commands.MODULES:

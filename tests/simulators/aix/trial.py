@@ -48,7 +48,10 @@ class Trial:
     def programs(self) -> pathlib.Path:
         """Install the commands as programs below the root; the folder they are in."""
         install.install(self.root)
-        return self.root / "opt/aixsim/bin"
+        folder = self.root / "opt/aixsim/bin"
+        for name in ("lsdef", "ping", "nimnodeset", "mkdsklsnode"):
+            (folder / name).symlink_to("aixsim")
+        return folder
 
     @contextlib.contextmanager
     def inside(self, **settings: str) -> Iterator[None]:

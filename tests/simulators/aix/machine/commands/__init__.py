@@ -18,6 +18,8 @@ FAMILIES = {
     "subsystems": "startsrc stopsrc refresh lssrc mkssys chssys rmssys srcstop",
     "levels": "oslevel lslpp",
     "files": "exportfs mvdir crontab lsitab mkitab chitab rmitab telinit init systemctl",
+    "nim": "nim lsnim niminit nimconfig nim_master_setup m_mkspot m_backup_db m_restore_db",
+    "xcat": "nimnodeset mkdsklsnode lsdef",
     "volumes": "lsvg varyonvg varyoffvg mount umount",
 }
 MODULES = {command: module for module, words in FAMILIES.items() for command in words.split()}

@@ -113,6 +113,15 @@ def _check_value(box: Box, device: str, attribute: str, value: str) -> None:
         raise box.fail(f"\t{attribute}\t{text.description if text else attribute}")
 
 
+def _is_alias(value: str) -> bool:
+    address, _, mask = value.partition(",")
+    return inet.is_address(address) and inet.prefix_of(mask) is not None
+
+
+def _is_route(value: str) -> bool:
+    return gateway_of(value) is not None or (value.startswith(("net,", "host,")) and value.count(",") == 8)
+
+
 VALID: dict[str, Callable[[str], bool]] = {
     "hostname": inet.is_hostname,
     "netaddr": lambda value: not value or inet.is_address(value),
@@ -127,12 +136,3 @@ VALID: dict[str, Callable[[str], bool]] = {
 
 def _is_valid(attribute: str, value: str) -> bool:
     return VALID[attribute](value) if attribute in VALID else len(value) <= 255 and value.isprintable()
-
-
-def _is_alias(value: str) -> bool:
-    address, _, mask = value.partition(",")
-    return inet.is_address(address) and inet.prefix_of(mask) is not None
-
-
-def _is_route(value: str) -> bool:
-    return gateway_of(value) is not None or (value.startswith(("net,", "host,")) and value.count(",") == 8)

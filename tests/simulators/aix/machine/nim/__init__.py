@@ -1,0 +1,1 @@
+"""The Network Installation Manager: its database, what it refuses, what its operations do to files."""
