@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+from collections.abc import Sequence
 
 from .machine import commands, inittab, odm, src
 
@@ -29,12 +30,10 @@ USR_BIN = (
 )
 METHODS = "usr/lpp/bos.sysmgt/nim/methods"
 NIM_METHODS = ("m_mkspot", "m_backup_db", "m_restore_db")
+# No commands of AIX's: parts of the simulator that run as processes of their own.
 OWN = ("announce", "srcstop", "init")
 # Beside the commands of the xCAT stand-in, whose lsdef is the real one.
 XCATS = ("nimnodeset", "mkdsklsnode")
-    "nimnodeset",
-    "mkdsklsnode",
-)  # in /opt/xcat/sbin, beside the commands of the xCAT stand-in, whose lsdef is the real one  # no commands of AIX's: parts of the simulator that run as processes of their own
 
 MASKED = ("networking.service", "named.service", "isc-dhcp-server.service", "conserver-server.service", "xcatd.service", "apache2.service")
 
@@ -61,17 +60,19 @@ def install(root: pathlib.Path) -> None:
 
 
 def provision(
-    root: pathlib.Path, name: str, address: str, *, mask: str, gateway: str = "", interface: str = "en1", hosts: str = ""
+    root: pathlib.Path, name: str, address: str, *, mask: str, gateway: str = "", interface: str = "en1", interfaces: Sequence[str] = ()
 ) -> None:
-    """The ODM of a machine with this name and address of its own, its inittab, and a hosts file if there is none."""
-    others = {"en0", "en1"} if root.joinpath("opt/aixsim/lab").exists() is False else {interface}
-    devices = odm.new_machine(name, sorted(others | {interface}), interface, address, mask, gateway)
+    """The ODM of a machine with this name and address of its own, its inittab, and a hosts file if there is none.
+
+    ``interfaces``: all it has, if there are more.
+    """
+    devices = odm.new_machine(name, sorted({interface, *interfaces}), interface, address, mask, gateway)
     _json(root, odm.DEVICES, devices)
     _json(root, odm.LEVELS, odm.LEVEL_DEFAULTS)
     _json(root, src.SUBSYSTEMS, src.standard([*src.STANDARD]))
     _write(root, inittab.PATH, inittab.STANDARD)
     if not (root / "etc/hosts").exists():
-        _write(root, "etc/hosts", hosts or f"127.0.0.1\tloopback localhost\n{address}\t{name}\n")
+        _write(root, "etc/hosts", f"127.0.0.1\tloopback localhost\n{address}\t{name}\n")
 
 
 def _boot_files(root: pathlib.Path) -> None:

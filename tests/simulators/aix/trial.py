@@ -37,7 +37,7 @@ class Trial:
 
     def __init__(self, root: pathlib.Path, name: str = "aixmn1", address: str = "9.114.47.103") -> None:
         self.root = root
-        install.provision(root, name, address, mask="255.255.255.192", gateway="9.114.47.126")
+        install.provision(root, name, address, mask="255.255.255.192", gateway="9.114.47.126", interfaces=("en0", "en1"))
         self.reboot()
 
     @property
