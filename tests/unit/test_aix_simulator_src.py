@@ -42,6 +42,15 @@ def test_stopping_is_a_request_that_takes_its_time(aix: Trial) -> None:
     aix.ok("startsrc", "-s", "xcatd")
 
 
+@pytest.mark.parametrize("flag", ["-f", "-c"])
+def test_a_stop_can_be_forced(aix: Trial, flag: str) -> None:
+    aix.ok("startsrc", "-s", "xcatd")
+    aix.ok("stopsrc", "-s", "xcatd", stop_polls="9")
+    assert word(aix, "xcatd") == "stopping"
+    aix.ok("stopsrc", flag, "-s", "xcatd")
+    assert word(aix, "xcatd") == "inoperative"
+
+
 def test_lssrc_of_an_inoperative_one_ends_with_0_and_shows_no_pid(aix: Trial) -> None:
     assert aix.ok("lssrc", "-s", "xcatd").splitlines()[1].split() == ["xcatd", "xcat", "inoperative"]
 

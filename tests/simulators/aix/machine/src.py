@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import paths, settings
@@ -23,6 +24,7 @@ SUBSYSTEMS = paths.ODM + "/src.json"
 RUNNING = paths.RUN + "/src.json"
 KILL_AFTER_S = 20.0
 
+NORMAL, FORCED, CANCELLED = "normal", "forced", "cancelled"
 ACTIVE, INOPERATIVE, STOPPING = "active", "inoperative", "stopping"
 
 
@@ -76,16 +78,17 @@ class Src:
             running[name] = {"pid": pid, "born": _born(pid), "stopping": False, "polls_left": 0}
             return pid
 
-    def request_stop(self, name: str, *, force: bool = False) -> bool:
-        """Ask it to stop, which takes its time; False if it does not run."""
+    def request_stop(self, name: str, how: str = NORMAL) -> bool:
+        """Ask it to stop, which takes its time, unless it is forced to; False if it does not run."""
         with self._running.change() as running:
             one = running.get(name)
             if one is None or not _alive(one):
                 return False
-            if not one["stopping"]:
-                one.update(stopping=True, polls_left=int(settings.number("stop_polls")))
+            if not one["stopping"] or how != NORMAL:
+                polls = int(settings.number("stop_polls")) if how == NORMAL else 0
+                one.update(stopping=True, polls_left=polls)
                 if paths.is_whole_machine():
-                    _stop_later(one["pid"], one["born"], force=force)
+                    _stop_later(one["pid"], one["born"], how)
             return True
 
     def hang_up(self, name: str) -> bool:
@@ -99,17 +102,30 @@ class Src:
         return True
 
 
-def stop_process(pid: int, born: str, delay_s: float, *, force: bool) -> None:
-    """The asynchronous part of a stop: in a process of its own."""
-    time.sleep(0.0 if force else delay_s)
-    for number, patience_s in ((signal.SIGTERM, KILL_AFTER_S), (signal.SIGKILL, 5.0)):
-        if _born(pid) != born:
-            return
+def stop_process(pid: int, born: str, delay_s: float, how: str) -> None:
+    """The asynchronous part of a stop, in a process of its own.
+
+    A normal stop is SIGTERM to the process and no more: one that does not listen is "stopping" for ever. A forced one is SIGKILL,
+    at once. A cancelled one is SIGTERM to the process group, and SIGKILL after 20 s.
+    """
+    if how == FORCED:
+        _signal(os.kill, pid, born, signal.SIGKILL)
+        return
+    time.sleep(delay_s)
+    if how == NORMAL:
+        _signal(os.kill, pid, born, signal.SIGTERM)
+        return
+    _signal(os.killpg, pid, born, signal.SIGTERM)
+    deadline = time.monotonic() + KILL_AFTER_S
+    while _born(pid) == born and time.monotonic() < deadline:
+        time.sleep(0.05)
+    _signal(os.killpg, pid, born, signal.SIGKILL)
+
+
+def _signal(send: Callable[[int, int], None], pid: int, born: str, number: int) -> None:
+    if _born(pid) == born:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, number)
-        deadline = time.monotonic() + (0.5 if force and number == signal.SIGTERM else patience_s)
-        while _born(pid) == born and time.monotonic() < deadline:
-            time.sleep(0.05)
+            send(pid, number)
 
 
 def _alive(one: Data) -> bool:
@@ -137,8 +153,8 @@ def _spawn(one: Data, extra: str) -> int:
     return subprocess.Popen(helper, stdin=out, stdout=out, stderr=out, start_new_session=True, cwd="/").pid
 
 
-def _stop_later(pid: int, born: str, *, force: bool) -> None:
-    words = [str(pid), born, str(settings.number("stop_delay_s")), "force" if force else ""]
+def _stop_later(pid: int, born: str, how: str) -> None:
+    words = [str(pid), born, str(settings.number("stop_delay_s")), how]
     program = str(pathlib.Path(sys.argv[0]).resolve().parent / "aixsim")
     out = subprocess.DEVNULL
     subprocess.Popen([program, "srcstop", *words], stdin=out, stdout=out, stderr=out, start_new_session=True)

@@ -7,10 +7,11 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
 
 from .. import boot, exports, inittab, paths
 from ..box import Box, Stop
-from ..src import ACTIVE, Src
+from ..src import ACTIVE, CANCELLED, Src
 
 CRONTABS = "/var/spool/cron/crontabs"
 INIT_PID = paths.RUN + "/init.pid"
@@ -196,22 +197,32 @@ def init(box: Box) -> int:
 
 
 # xCAT calls services by generic names; on AIX it asks SRC.
+STOP_LIMIT_S = 30.0
 UNITS = {"named": "named", "bind9": "named", "isc-dhcp-server": "dhcpsd", "dhcpd": "dhcpsd", "conserver": "conserver", "xcatd": "xcatd"}
 
 
 def systemctl(box: Box) -> int:
     """Not there, on AIX. Only the xCAT stand-in's request is passed to SRC, as AIX's xCAT would make it itself."""
-    asker = pathlib.Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode(errors="replace")
     words = [word for word in box.words if not word.startswith("-")]
-    if not re.search(r"xcat", asker) or not paths.is_whole_machine() or len(words) != 2 or words[1] not in UNITS:
+    if not paths.is_whole_machine() or len(words) != 2 or words[1] not in UNITS or not _asked_by_xcat():
         raise box.fail("ksh: systemctl:  not found.", 127)
     verb, name = words[0], UNITS[words[1]]
     if verb == "is-active":
         return 0 if Src().status(name).word == ACTIVE else 3
     if verb in {"stop", "restart"}:
-        Src().request_stop(name, force=True)
-        while Src().status(name).pid:
-            pass
+        Src().request_stop(name, CANCELLED)
+        deadline = time.monotonic() + STOP_LIMIT_S
+        while Src().status(name).pid and time.monotonic() < deadline:
+            time.sleep(0.1)
     if verb in {"start", "restart"}:
         return subprocess.run(["startsrc", "-s", name], check=False, capture_output=True).returncode
     return 0
+
+
+def _asked_by_xcat() -> bool:
+    """Whether the caller is a program of /opt/xcat or a process of xcatd's."""
+    try:
+        words = pathlib.Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:  # the caller is gone, or outside this process namespace
+        return False
+    return words[0].startswith("xcatd") or any(re.match(r"/opt/xcat/s?bin/", word) for word in words[:3])

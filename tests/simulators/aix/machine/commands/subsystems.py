@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..box import Box
-from ..src import ACTIVE, Src, Status, definition, stop_process
+from ..src import ACTIVE, CANCELLED, FORCED, NORMAL, Src, Status, definition, stop_process
 
 NAME_LENGTH = 30
 
@@ -33,10 +33,10 @@ def stopsrc(box: Box) -> int:
     if "t" in given:
         box.out(f"0513-127 The {given['t']} subserver was stopped successfully.")
         return 0
-    force = bool({"f", "c"} & set(given))
+    how = FORCED if "f" in given else CANCELLED if "c" in given else NORMAL
 
     def stop(src: Src, name: str) -> int:
-        if not src.request_stop(name, force=force):
+        if not src.request_stop(name, how):
             box.err(f"0513-004 The Subsystem or Group, {name}, is currently inoperative.")
             return 1
         box.out(f"0513-044 The {name} Subsystem was requested to stop.")
@@ -127,8 +127,8 @@ def rmssys(box: Box) -> int:
 
 def srcstop(box: Box) -> int:
     """The part of a stop that goes on after stopsrc has returned; AIX has no command for it."""
-    pid, born, delay_s, force = box.words
-    stop_process(int(pid), born, float(delay_s), force=bool(force))
+    pid, born, delay_s, how = box.words
+    stop_process(int(pid), born, float(delay_s), how)
     return 0
 
 
