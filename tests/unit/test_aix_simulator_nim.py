@@ -14,6 +14,7 @@ import pytest
 
 from tests.simulators.aix import nim_site
 from tests.simulators.aix.trial import Answer, Trial
+from tests.simulators.xcat.trial import Trial as XcatTrial
 
 NIM = "/install/nim"
 M_MKSPOT = "/usr/lpp/bos.sysmgt/nim/methods/m_mkspot"
@@ -216,6 +217,13 @@ def test_files_that_are_not_there(aix: Trial, kind: str, location: str) -> None:
     before = names(aix)
     refused(define(aix, kind, location, "r"), 154)
     assert names(aix) == before
+
+
+def test_an_lpp_source_is_filled_from_its_source(aix: Trial) -> None:
+    aix.add("mnt/cd/installp/ppc/bos", "bos")
+    refused(define(aix, "lpp_source", f"{NIM}/lpp_source/r", "r", "source=/mnt/none"), 154, "/mnt/none")
+    assert define(aix, "lpp_source", f"{NIM}/lpp_source/r", "r", "source=/mnt/cd").code == 0
+    assert aix.read("install/nim/lpp_source/r/installp/ppc/bos") == "bos"
 
 
 def test_nothing_may_lie_at_above_or_below_another_resource(aix: Trial) -> None:
@@ -493,3 +501,10 @@ def test_lsdef_shows_names_of_resources_not_places(aix: Trial) -> None:
     assert aix.ok("lsdef", "-t", "osimage", "-o", "61cosi", "-i", "root,spot") == "Object name: 61cosi\n    root=\n    spot=61cosi\n"
     done = aix.run("lsdef", "-t", "osimage", "-l", "-o", "none")
     assert (done.code, done.err) == (1, "Error: Could not find an object named 'none' of type 'osimage'.\n")
+
+
+def test_the_xcat_stand_in_shows_the_same_images_in_the_same_layout(aix: Trial, tmp_path_factory: pytest.TempPathFactory) -> None:
+    xcat = XcatTrial(tmp_path_factory.mktemp("xcat"))
+    assert xcat.run("mkdef", "-z", "-f", stdin=(nim_site.DATA / "osimages.stanza").read_text(encoding="ascii")).code == 0
+    for name in ("610image", "61cosi", "71Bdskls"):
+        assert xcat.run("lsdef", "-t", "osimage", "-l", name).out == aix.ok("lsdef", "-t", "osimage", "-l", name)

@@ -22,6 +22,7 @@ SEARCH_PATH = f"/{BIN}:/opt/xcat/bin:/opt/xcat/sbin:/usr/local/sbin:/usr/local/b
 # Also at the places where AIX has them; only what Linux has no program of its own for, or none that its boot needs.
 USR_SBIN = (
     *("mktcpip", "chdev", "mkdev", "rmdev", "lsdev", "lsattr", "ifconfig", "arp", "exportfs", "lsitab", "mkitab", "chitab", "rmitab"),
+    *commands.FAMILIES["daemons"].split(),
     *("nim", "lsnim", "niminit", "nimconfig", "nim_master_setup", "lsvg", "varyonvg", "varyoffvg", "mvdir"),
 )
 USR_BIN = (
@@ -49,13 +50,16 @@ def install(root: pathlib.Path) -> None:
     shutil.copyfile(HERE / "files/aixsim", folder / "aixsim")
     (folder / "aixsim").chmod(0o755)
     for name in commands.MODULES:
-        if name not in (*OWN, "lsdef", "ping", *XCATS):
+        if name not in (*OWN, "lsdef", "ping"):
             _link(folder / name, "aixsim")
     for place, names in (("usr/sbin", USR_SBIN), ("usr/bin", USR_BIN), (METHODS, NIM_METHODS), ("opt/xcat/sbin", XCATS)):
         (root / place).mkdir(parents=True, exist_ok=True)
         for name in names:
-            if name in commands.MODULES:
-                _link(root / place / name, f"/{BIN}/{name}")
+            _link(root / place / name, f"{'../' * len(pathlib.PurePath(place).parts)}{BIN}/{name}")
+    _write(root, "etc/rc.tcpip", "#!/bin/sh\nstartsrc -s inetd\n")
+    _write(root, "etc/rc.nfs", "#!/bin/sh\nstartsrc -g nfs\n")
+    for name in ("rc.tcpip", "rc.nfs"):
+        (root / "etc" / name).chmod(0o755)
     _boot_files(root)
 
 

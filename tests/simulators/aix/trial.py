@@ -46,10 +46,10 @@ class Trial:
         return {ROOT_VARIABLE: str(self.root), "PATH": f"{self.root}/opt/aixsim/bin:/usr/bin:/bin"}
 
     def programs(self) -> pathlib.Path:
-        """Install the commands as programs below the root; the folder they are in."""
+        """Install the commands as programs below the root, at AIX's places too; the folder that has them all."""
         install.install(self.root)
         folder = self.root / "opt/aixsim/bin"
-        for name in ("lsdef", "ping", "nimnodeset", "mkdsklsnode"):
+        for name in ("lsdef", "ping"):
             (folder / name).symlink_to("aixsim")
         return folder
 

@@ -20,6 +20,7 @@ FAMILIES = {
     "files": "exportfs mvdir crontab lsitab mkitab chitab rmitab telinit init systemctl",
     "nim": "nim lsnim niminit nimconfig nim_master_setup m_mkspot m_backup_db m_restore_db",
     "xcat": "nimnodeset mkdsklsnode lsdef",
+    "daemons": "inetd xntpd snmpd nfsd rpc.mountd biod nimesis nimsh",
     "volumes": "lsvg varyonvg varyoffvg mount umount",
 }
 MODULES = {command: module for module, words in FAMILIES.items() for command in words.split()}
@@ -38,7 +39,7 @@ def run(
         return 127
     module = importlib.import_module(f".{MODULES[name]}", __package__)
     try:
-        code: int | None = getattr(module, name)(Box(name, words, out, err, stdin))
+        code: int | None = getattr(module, name.replace(".", "_"))(Box(name, words, out, err, stdin))
     except Stop as stop:
         return stop.code
     return code or 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -148,6 +149,8 @@ def _check_place(location: str, kind: Kind, values: dict[str, str]) -> bool:
         if not place.parent.parent.is_dir():
             raise _no_file(str(values["location"]), kind.method)
         return source != "no"
+    if kind.place == FILLED_DIRECTORY and source != "no" and not place.exists():
+        return _copy(source, location, kind.method)
     whole = {
         FILE: place.is_file(),
         FILLED_DIRECTORY: place.is_dir() and any(place.iterdir()),
@@ -158,6 +161,15 @@ def _check_place(location: str, kind: Kind, values: dict[str, str]) -> bool:
         raise _no_file(location, kind.method)
     if kind.place == FRESH_DIRECTORY and place.exists():
         raise NimError(LOCATION_TAKEN, kind.method, f'the directory "{location}" exists already and may not be used')
+    return False
+
+
+def _copy(source: str, location: str, method: str) -> bool:
+    """Fill an lpp_source from a directory: nothing is built later, so False."""
+    if not source.startswith("/") or not paths.at(source).is_dir():
+        raise _no_file(source, method)
+    settings.take("lpp_source")
+    shutil.copytree(paths.at(source), paths.at(location))
     return False
 
 
