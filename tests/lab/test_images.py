@@ -15,7 +15,7 @@ from tests.lab.conftest import Nodes
 from tests.lab.losses import DONE, REFUSED, await_guard, make_pair, status_of
 from tests.lab.product import SERVICE_ADDRESS, layers, xcat_ha
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 FAILED = 1
 COMPUTE = "rocky9.5-x86_64-netboot-compute"

@@ -16,7 +16,7 @@ from tests.lab.losses import await_guard, status_of
 from tests.lab.product import CONFIG, PAIR_TOML, host_key_fingerprint, layers, start_site, xcat_ha
 from tests.lab.typed import CTRL_C, type_in
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 DONE, FAILED, USAGE, REFUSED, UNKNOWN, INTERRUPTED = range(6)
 INIT = ("/opt/xcat-ha/bin/xcat-ha", "init")

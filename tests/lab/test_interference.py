@@ -18,7 +18,7 @@ from tests.lab.observers import ServiceWatcher, process_probe
 from tests.lab.process import wait_until
 from tests.lab.product import xcat_ha
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 HANGS_AT_MOST_S = 120.0
 """A verb whose other node has fallen silent ends within this: ssh gives a connection up after 15 s, a new one after 10 s; then the

@@ -21,7 +21,7 @@ from tests.lab.process import wait_until
 from tests.lab.product import xcat_ha
 from tests.lab.test_power_loss import lose_power_again_and_again
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 DATABASE = DATABASES["postgres-dump"]
 STATE = "/var/lib/xcat-ha/postgres-dump"

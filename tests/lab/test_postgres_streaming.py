@@ -20,7 +20,7 @@ from tests.lab.process import wait_until
 from tests.lab.product import host_key_fingerprint, make_client, xcat_ha
 from tests.lab.witnesses import Writer
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 TRIALS = int(os.environ.get("XCAT_HA_TRIALS", "2"))
 _SYNCHRONOUS = 'mode = "synchronous"\nwhen_standby_gone = "wait"\n'
@@ -59,6 +59,7 @@ def role_of(node: Node) -> str:
     return said.stdout.strip() if said.returncode == 0 else ""
 
 
+@pytest.mark.soak
 def test_the_whole_story(lab_nodes: Nodes) -> None:
     database = DATABASES["postgres-streaming"]
     lines = tell(lab_nodes.fresh("single", database.layers(None)), database)
@@ -185,6 +186,7 @@ class TestStandby:
             sync(mna)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("options", ["", _SYNCHRONOUS], ids=["asynchronous", "synchronous-wait"])
 def test_power_loss_of_the_primary(lab_nodes: Nodes, options: str) -> None:
     site = make_pair(lab_nodes.fresh("single", layers()), options)

@@ -20,7 +20,7 @@ from tests.lab.product import xcat_ha
 from tests.lab.secrets_of_site import secrets_of, where_written
 from tests.lab.witnesses import Writer
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 RUNBOOK = "/root/runbook.sh"
 

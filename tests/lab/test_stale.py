@@ -11,7 +11,7 @@ from tests.lab import Lab, Node
 from tests.lab.losses import DONE, FAILED
 from tests.lab.product import xcat_ha
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 OWN, OTHER, SERVICE = "10.77.0.21", "10.77.0.22", "10.77.0.11"
 NET, IB_NET = "net=10.77.0.0,mask=255.255.0.0", "net=10.79.0.0,mask=255.255.0.0"

@@ -18,7 +18,7 @@ from tests.lab.losses import DONE, REFUSED, await_guard, await_healthy, holds_ad
 from tests.lab.observers import ServiceWatcher
 from tests.lab.product import CONFIG, REPOSITORY, xcat_ha
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 STRANGER = REPOSITORY / "tests/thirdparty/fence_libvirt"
 FENCING = '\n[fencing]\ndriver = "libvirt"\nuri = "qemu+ssh://hv1/system"\n'

@@ -19,7 +19,7 @@ from tests.lab.product import CONFIG, PAIR_TOML, host_key_fingerprint, layers, s
 from tests.lab.shared_storage import mount_shared, unmount_shared
 from tests.lab.witness_host import WitnessHost
 
-pytestmark = [pytest.mark.lab, pytest.mark.soak]
+pytestmark = pytest.mark.lab
 
 STEPS_DOWN_WITHIN_S = 45.0
 """docs/safety: guard_interval_s, a broken connection noticed, and a margin for a slow machine."""
