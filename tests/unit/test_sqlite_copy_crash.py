@@ -249,19 +249,19 @@ def test_the_order_of_write_fsync_and_rename(tmp_path: Path) -> None:
     assert first(found, "fsync", "/incoming$") < named
     generation_durable = first(found, "fsync", "/generations$", after=named)
     # 2. in place: all new files durable, then the marker, then the old journals away (durably), then the renames, then the marker
-    applying = first(found, "rename", r"/\.in-place\.json\.tmp$", after=generation_durable)
+    applying = first(found, "rename", r"/\.in-place\.json\.xcat-ha$", after=generation_durable)
     changed = ("nodelist.sqlite", "nodetype.sqlite")
     renames = [first(found, "rename", rf"/etc/xcat/\.xcat-ha-{name}\.tmp$", f"/etc/xcat/{name}$") for name in changed]
     for name in changed:
         assert generation_durable < first(found, "fsync", rf"/etc/xcat/\.xcat-ha-{name}\.tmp$") < applying
-    assert first(found, "fsync", r"/\.in-place\.json\.tmp$") < applying
+    assert first(found, "fsync", r"/\.in-place\.json\.xcat-ha$") < applying
     marker_durable = first(found, "fsync", "/sqlite-copy$", after=applying)
     journal_gone = first(found, "unlink", "/etc/xcat/nodelist.sqlite-journal$")
     journal_durable = first(found, "fsync", "/etc/xcat$", after=journal_gone)
     assert applying < marker_durable < journal_gone < journal_durable < min(renames)
     vanished = first(found, "unlink", "/etc/xcat/hosts.sqlite$")
     in_place_durable = first(found, "fsync", "/etc/xcat$", after=max(*renames, vanished))
-    applied = first(found, "rename", r"/\.in-place\.json\.tmp$", after=applying + 1)
+    applied = first(found, "rename", r"/\.in-place\.json\.xcat-ha$", after=applying + 1)
     assert in_place_durable < applied < first(found, "fsync", "/sqlite-copy$", after=applied)
     # 3. nothing else touches the tables
     unlinked = {path.rpartition("/")[2] for call, path, _ in found if call == "unlink" and "/etc/xcat/" in path}
@@ -295,4 +295,4 @@ def test_the_disk_fills_up_at_any_write(tmp_path: Path) -> None:
 def written_paths(trees: Trees) -> list[Path]:
     """What the receiving program writes itself."""
     beside = [trees.xcat(trees.b) / f".xcat-ha-{name}.tmp" for name in ("nodelist.sqlite", "nodetype.sqlite", "hosts.sqlite")]
-    return [*beside, trees.base(trees.b) / ".in-place.json.tmp", trees.base(trees.b), trees.base(trees.b) / "incoming"]
+    return [*beside, trees.base(trees.b) / ".in-place.json.xcat-ha", trees.base(trees.b), trees.base(trees.b) / "incoming"]
