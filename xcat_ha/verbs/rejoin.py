@@ -7,6 +7,7 @@ from functools import partial
 from attrs import evolve
 
 from xcat_ha.errors import RefusedError, UnreachableError, XcatHaError
+from xcat_ha.history import running_words
 from xcat_ha.interfaces import ReplicaRole
 from xcat_ha.models import Node
 from xcat_ha.observation import PairState, Role
@@ -83,8 +84,13 @@ def with_files(workshop: Workshop, first: Result, primary: Node, returned: Node)
 def _await_role(workshop: Workshop, primary: Node) -> None:
     """A primary that was rebooted in the middle takes the role up only now that nothing is unfinished any more: its guard does it."""
     deadline = workshop.clock.monotonic() + _TAKES_UP_ROLE_S + workshop.pair.guard_interval_s
-    while workshop.observe().primary != primary.id and workshop.clock.monotonic() < deadline:
+    while not _serves(workshop.observe(), primary) and workshop.clock.monotonic() < deadline:
         workshop.clock.sleep(1)
+
+
+def _serves(state: PairState, primary: Node) -> bool:
+    """It has all of the role, and its guard is not at work on it any more."""
+    return state.nodes[primary.id].role is Role.PRIMARY and not running_words(state)
 
 
 def _why_not_rejoin(primary: Node, returned: Node, now: PairState) -> str:
