@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.lab import Completed, Node
+from tests.lab.losses import DONE, status_of
 from tests.lab.process import ProcessId, wait_until
 
 PROGRAM = "/opt/xcat-ha/bin/xcat-ha"
@@ -207,3 +209,24 @@ def die_at_boundary(node: Node, *verb: str, known: Collection[str]) -> tuple[Com
     if done.returncode not in _KILLED:
         return done, ""
     return done, node.run(("cat", path)).stdout
+
+
+def killed_in_a_row(operators: Sequence[Node], *verb: str) -> list[str]:
+    """Kill the verb, then each resume of it, at the first boundary not tried yet, on one node after the other; returns the boundaries."""
+    tried: list[str] = []
+    current = verb
+    for operator in itertools.cycle(operators):
+        done, boundary = die_at_boundary(operator, *current, known=tried)
+        if not boundary:
+            assert done.returncode == DONE, (current, tried[-3:], done.stderr)
+            return tried
+        tried.append(boundary)
+        shown = status_of(operators[0])
+        if boundary.startswith("copy/"):  # of files, after a rejoin: an operation of its own, in nobody's way, and simply run again
+            assert "is unfinished" not in shown, shown
+            current = ("sync", "files", "--yes")
+        else:
+            assert "is unfinished: its program died" in shown, shown
+            assert "xcat-ha resume" in shown
+            current = ("resume", "--yes")
+    raise AssertionError

@@ -9,16 +9,15 @@ command.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 
 from tests.lab import Lab, Node
-from tests.lab.deaths import die_at_boundary
-from tests.lab.losses import DONE, await_guard, go_home, holds_address, status_of
+from tests.lab.deaths import killed_in_a_row
+from tests.lab.losses import DONE, await_guard, go_home, holds_address
 from tests.lab.observers import ServiceWatcher, process_probe
 from tests.lab.product import ask_service, xcat_ha
 
@@ -46,27 +45,6 @@ def known(site: Lab, name: str) -> bool:
 
 def term_of(node: Node) -> int:
     return int(json.loads(node.run(("cat", "/var/lib/xcat-ha/term.json")).stdout)["counter"])
-
-
-def killed_in_a_row(operators: Sequence[Node], *verb: str) -> list[str]:
-    """Kill the verb, then each resume of it, at the first boundary not tried yet, on one node after the other; returns the boundaries."""
-    tried: list[str] = []
-    current = verb
-    for operator in itertools.cycle(operators):
-        done, boundary = die_at_boundary(operator, *current, known=tried)
-        if not boundary:
-            assert done.returncode == DONE, (current, tried[-3:], done.stderr)
-            return tried
-        tried.append(boundary)
-        shown = status_of(operators[0])
-        if boundary.startswith("copy/"):  # of files, after a rejoin: an operation of its own, in nobody's way, and simply run again
-            assert "is unfinished" not in shown, shown
-            current = ("sync", "files", "--yes")
-        else:
-            assert "is unfinished: its program died" in shown, shown
-            assert "xcat-ha resume" in shown
-            current = ("resume", "--yes")
-    raise AssertionError
 
 
 def done_twice(operator: Node, verb: str) -> list[str]:
