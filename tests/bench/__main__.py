@@ -15,17 +15,22 @@ from tests.bench.answers import bench_help, bench_status
 from tests.bench.database import bench_database
 from tests.bench.files import bench_files
 from tests.bench.handover import bench_handover
+from tests.bench.postgres import bench_postgres_dump, bench_postgres_streaming
 from tests.bench.site import BenchError, Pair, pair_in_the_lab
 from tests.bench.table import Row, shown
 from tests.lab import LabError
+from tests.lab.databases import DEFAULT
 
-BENCHES: Mapping[str, Callable[[Pair, int], list[Row]]] = {
-    "help": bench_help,
-    "status": bench_status,
-    "files": bench_files,
-    "handover": bench_handover,
-    # Last: it leaves ten times as many nodes behind.
-    "database": bench_database,
+# A bench and the database driver of the pair it needs; those of one driver stand together.
+BENCHES: Mapping[str, tuple[Callable[[Pair, int], list[Row]], str]] = {
+    "help": (bench_help, DEFAULT),
+    "status": (bench_status, DEFAULT),
+    "files": (bench_files, DEFAULT),
+    "handover": (bench_handover, DEFAULT),
+    # Last of its pair: it leaves ten times as many nodes behind.
+    "database": (bench_database, DEFAULT),
+    "postgres-dump": (bench_postgres_dump, "postgres-dump"),
+    "postgres-streaming": (bench_postgres_streaming, "postgres-streaming"),
 }
 
 
@@ -58,13 +63,14 @@ def _run(names: list[str], repeat: int) -> list[Row]:
     rows: list[Row] = []
     waiting = list(names)
     while waiting:
-        with pair_in_the_lab() as pair:
+        driver = BENCHES[waiting[0]][1]
+        with pair_in_the_lab(driver) as pair:
             broken = False
-            while waiting and not broken:
+            while waiting and not broken and BENCHES[waiting[0]][1] == driver:
                 name = waiting.pop(0)
                 print(f"bench: {name} …", file=sys.stderr, flush=True)
                 try:
-                    rows += BENCHES[name](pair, repeat)
+                    rows += BENCHES[name][0](pair, repeat)
                 except (BenchError, LabError) as error:
                     print(f"bench: {name}: {error}", file=sys.stderr)
                     rows.append(Row(name, None, None, None, note=str(error).splitlines()[0][:100]))

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.lab import Lab, Node, Settings
+from tests.lab.databases import DATABASES, DEFAULT
 from tests.lab.lab import down
-from tests.lab.product import PAIR_TOML, host_key_fingerprint, layers, start_site, write_config, xcat_ha
+from tests.lab.product import PAIR_TOML, host_key_fingerprint, write_config, xcat_ha
 from xcat_ha.config import parse_pair
 from xcat_ha.models import Node as PairNode
 from xcat_ha.ssh_command import ssh_argv
@@ -74,8 +75,8 @@ class Pair:
 
 
 @contextmanager
-def pair_in_the_lab() -> Iterator[Pair]:
-    """A site made into a pair; the lab is taken down in any case.
+def pair_in_the_lab(driver: str = DEFAULT) -> Iterator[Pair]:
+    """A site with that database driver made into a pair; the lab is taken down in any case.
 
     Raises:
         LabError: there can be no lab, or one of this name is up.
@@ -83,11 +84,12 @@ def pair_in_the_lab() -> Iterator[Pair]:
     """
     settings = Settings.from_environment()
     print("bench: building what the two machines are made of (minutes the first time, then cached) …", file=sys.stderr, flush=True)
-    lab = Lab.up("single", layers(settings), settings=settings)
+    database = DATABASES[driver]
+    lab = Lab.up("single", database.layers(settings), settings=settings)
     try:
-        start_site(lab)
+        database.start_site(lab)
         pair = Pair(lab)
-        write_config(pair.mna, CONFIG_TEXT)
+        write_config(pair.mna, CONFIG_TEXT.replace(f'driver = "{DEFAULT}"\n', f'driver = "{driver}"\n'))
         pair.mna.run(("mkdir", "-p", FILES_DIR))
         pair.mna.run(("touch", f"{FILES_DIR}/first"))
         done = xcat_ha(pair.mna, "setup", "--yes", "--trust-host-key", host_key_fingerprint(pair.mnb), check=False)
