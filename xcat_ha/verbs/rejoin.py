@@ -50,9 +50,11 @@ def prepare_rejoin(workshop: Workshop) -> Prepared:
     given = given_for(workshop, "rejoin", site, file_sets_of(workshop.pair, site), term)
     operation = plan_rejoin(given, primary, returned, lost)
     first = prepared(workshop, operation, given, state, why_not=partial(_why_not_rejoin, primary, returned))
-    files = plan_sync(given, primary, returned, database=False).preview(state)
-    plan = evolve(first.plan, phases=(*first.plan.phases, *files.phases))
-    outline = evolve(first.outline, plan=plan) if first.outline is not None else None
+    files = plan_sync(given, primary, returned, database=False)
+    plan = evolve(first.plan, phases=(*first.plan.phases, *files.preview(state).phases))
+    # A runbook goes through both in one.
+    whole = evolve(operation, phases=(*operation.phases, *files.phases))
+    outline = evolve(first.outline, operation=whole, plan=plan) if first.outline is not None else None
     return Prepared(plan, lambda: with_files(workshop, first.run(), primary, returned), outline)
 
 
