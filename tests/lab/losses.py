@@ -94,3 +94,16 @@ def go_home(mna: Node, mnb: Node) -> None:
     await_guard(mna, "active")
     await_guard(mnb, "standby")
     assert xcat_ha(mna, "status", check=False).returncode == DONE, status_of(mna)
+
+
+def pause_syncs(primary: Node) -> None:
+    """No sync is scheduled any more, and none runs: what a test has just changed is not copied, or repaired, meanwhile."""
+    found = [path.name for path in (primary.root / "run/systemd/system").glob("xcat-ha-sync-*.timer")]
+    assert found, "no sync is scheduled"
+    primary.run(("systemctl", "stop", *found))
+    wait_until(lambda: not (primary.root / "run/xcat-ha/lock.json").exists(), timeout_s=120, what="a scheduled sync to end")
+
+
+def schedule_syncs(primary: Node) -> None:
+    """Syncs are scheduled again."""
+    primary.run(("sh", "-c", "cd /run/systemd/system && exec systemctl start xcat-ha-sync-*.timer"))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab import Lab, Node
 from tests.lab.conftest import Nodes
-from tests.lab.losses import DONE, REFUSED, await_guard, make_pair, status_of
+from tests.lab.losses import DONE, REFUSED, await_guard, make_pair, pause_syncs, schedule_syncs, status_of
 from tests.lab.product import SERVICE_ADDRESS, layers, xcat_ha
 
 pytestmark = pytest.mark.lab
@@ -66,12 +66,14 @@ def mnb(site: Lab) -> Node:
 
 
 @pytest.fixture
-def broken(mnb: Node) -> Iterator[None]:
-    """A kernel is missing on mnb, a root image is cut short, a template is absent."""
+def broken(mna: Node, mnb: Node) -> Iterator[None]:
+    """A kernel is missing on mnb, a root image is cut short, a template is absent; no scheduled sync repairs it."""
+    pause_syncs(mna)
     mnb.run(("sh", "-c", 'mkdir -p /root/kept && mv "$1" /root/kept/kernel && mv "$2" /root/kept/template', "sh", KERNEL, TEMPLATE))
     mnb.run(("truncate", "-s", "12", ROOTIMG))
     yield
     mnb.run(("sh", "-c", '[ -e "$1" ] || cp -p /root/kept/kernel "$1"; cp -p /root/kept/template "$2"', "sh", KERNEL, TEMPLATE))
+    schedule_syncs(mna)
 
 
 def assert_all_three_named(text: str) -> None:

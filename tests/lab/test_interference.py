@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab import Completed, Lab, Node
 from tests.lab.deaths import Underway, frozen_sshd, kill_receiving_rsync, kill_remote_command
-from tests.lab.losses import DONE, FAILED, REFUSED, UNKNOWN, await_guard, holds_address, status_of
+from tests.lab.losses import DONE, FAILED, REFUSED, UNKNOWN, await_guard, holds_address, pause_syncs, schedule_syncs, status_of
 from tests.lab.observers import ServiceWatcher, process_probe
 from tests.lab.process import wait_until
 from tests.lab.product import xcat_ha
@@ -63,27 +63,21 @@ def told(done: Completed, *codes: int, words: tuple[str, ...] = ("hint:",)) -> N
 
 
 def fill(node: Node, mib: int) -> None:
-    """Something that takes a while to be copied, different each time."""
+    """Something that takes a while to be copied, different each time; no scheduled sync copies it before the test does."""
+    pause_syncs(node)
     node.run(("sh", "-c", f"head -c {mib}M /dev/urandom > /install/filling"), timeout_s=120)
-
-
-def timers_of(node: Node) -> list[str]:
-    found = [path.name for path in (node.root / "run/systemd/system").glob("xcat-ha-sync-*.timer")]
-    assert found, "no sync is scheduled"
-    return found
 
 
 def begin_sync(primary: Node, *sets: str) -> Underway:
     """A sync that no scheduled one is in the way of; the timers stand still until :func:`synced`."""
-    primary.run(("systemctl", "stop", *timers_of(primary)))
-    wait_until(lambda: not (primary.root / "run/xcat-ha/lock.json").exists(), timeout_s=120, what="a scheduled sync to end")
+    pause_syncs(primary)
     return Underway(primary, "sync", *sets, "--yes")
 
 
 def synced(primary: Node) -> None:
     """A complete sync; syncs are scheduled again."""
     told(begin_sync(primary).end(), DONE, words=())
-    primary.run(("systemctl", "start", *timers_of(primary)))
+    schedule_syncs(primary)
 
 
 def resumed_to(operator: Node, new: Node, old: Node) -> None:
@@ -420,7 +414,6 @@ def both_at_once(old: Node, new: Node, *verb: str, running: str = "") -> None:
 
 def test_sync_on_both_nodes_at_once(old: Node, new: Node) -> None:
     fill(old, 96)
-    old.run(("systemctl", "stop", *timers_of(old)))
     both_at_once(old, new, "sync", "--yes")
     synced(old)
     well(old, new)

@@ -139,6 +139,8 @@ def test_stopped_in_the_middle_xcat_ha_goes_on_with_it_when_it_is_back(mna: Node
 @pytest.mark.soak
 @pytest.mark.usefixtures("never_two")
 def test_the_unplanned_failover_exported_in_peace_serves_the_night_of_the_crash(mna: Node, mnb: Node) -> None:
+    if not holds_address(mna):
+        assert xcat_ha(mnb, "failback", "--yes", check=False).returncode == DONE
     export(mnb, "failover", "--confirm-down", "mna")
     with without_xcat_ha(mnb):
         assert run_it(mnb).returncode == REFUSED, "it takes the role without another machine only if told so"
