@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from attrs import evolve
 
@@ -54,11 +54,14 @@ class SimulatedPair:
     Use it as a context manager, or call :meth:`close`.
 
     Attributes:
+        host_class: what its hosts are made of; a subclass may be another operating system.
         config: the :class:`~xcat_ha.models.Pair` that drivers are built with.
         runner: the :class:`~xcat_ha.testing.watch.WatchedRunner` through which commands are given.
         linked: False cuts the network between the two hosts; the runner still reaches both.
         strangers: addresses that some third machine on the segment answers for.
     """
+
+    host_class: ClassVar[type[SimulatedHost]] = SimulatedHost
 
     def __init__(self, config: Pair | None = None, directory: Path | None = None) -> None:
         """Build both hosts.
@@ -78,7 +81,7 @@ class SimulatedPair:
         self._call_lock = threading.RLock()
         self._questions = {".route": self._route, ".who-has": self._who_has, ".announced": self._announced}
         self._listener = self._listen()
-        self.hosts = {node.id: SimulatedHost(node, self._base, self._socket_name) for node in self.config.nodes}
+        self.hosts = {node.id: self.host_class(node, self._base, self._socket_name) for node in self.config.nodes}
         for host in self.hosts.values():
             host.peer = self.hosts[self.config.other(host.node.id).id]
             install_programs(host, self)

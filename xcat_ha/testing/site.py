@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from xcat_ha.clock import Clock
 from xcat_ha.execution import execute_steps
@@ -177,12 +178,18 @@ class Site(ABC):
 
 
 class SimulatedSite(Site):
-    """A :class:`~xcat_ha.testing.pair.SimulatedPair` as a site. ``simulated`` is the pair, to teach its hosts more programs."""
+    """A :class:`~xcat_ha.testing.pair.SimulatedPair` as a site. ``simulated`` is the pair, to teach its hosts more programs.
+
+    Attributes:
+        pair_class: the kind of pair that is made.
+    """
+
+    pair_class: ClassVar[type[SimulatedPair]] = SimulatedPair
 
     def __init__(self, config: Pair | None = None, directory: Path | None = None) -> None:
         """See :class:`~xcat_ha.testing.pair.SimulatedPair`."""
         super().__init__()
-        self.simulated = SimulatedPair(config, directory)
+        self.simulated = self.pair_class(config, directory)
         self.pair = self.simulated.config
         self.runner = self.simulated.runner
         self.clock = SimulatedClock()
