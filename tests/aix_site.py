@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 from tests.simulators.aix import install
@@ -39,6 +39,9 @@ _HIDDEN = ("/proc", "/run/aixsim", "/var/lib/aixsim")
 
 class AixHost(SimulatedHost):
     """A host whose commands are those of the simulated AIX, and whose truth is in its ODM and its kernel file."""
+
+    called: ClassVar[list[tuple[str, ...]]] = []
+    """Every command of AIX's that was given to any of these machines, by whomever but the test."""
 
     def reset(self) -> None:
         """As installed: no subsystem of the role is known to SRC."""
@@ -192,6 +195,7 @@ class AixSite(SimulatedSite):
 
 def _aix(name: str, host: SimulatedHost, call: Call) -> Answer:
     assert isinstance(host, AixHost)
+    host.called.append(call.argv)
     return host.aix(name, *call.words, stdin=call.stdin)
 
 
