@@ -346,6 +346,14 @@ def test_what_cannot_be_found_out_is_a_comment_to_fill_in(changed: dict[str, str
     tomllib.loads(found.text)
 
 
+def test_on_aix_its_drivers_are_named_and_that_the_rest_is_not_there_yet() -> None:
+    text = written(Machine({"uname -s": "AIX\n"}), **BOTH).text
+    lines = text.splitlines()
+    assert {'driver = "aix"', 'driver = "aix-src"', 'driver = "cron"'} <= set(lines)
+    said_so = " ".join(line.lstrip("# ") for line in lines)
+    assert said_so.count("IT CANNOT BE USED YET: xcat-ha itself does not run on AIX yet") == 3
+
+
 def test_nobody_to_ask_leaves_comments_too() -> None:
     assert written(Machine()).proposal.missing == ("nodes.mn1-own.address", "nodes.other.name", "nodes.other.address")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from attrs import evolve
+
 from xcat_ha.discovery.facts import Database, Discovery
 from xcat_ha.discovery.proposal import Chosen
 from xcat_ha.errors import XcatHaError
@@ -21,6 +23,9 @@ _FOR_SYSTEM = {
     },
     "AIX": {"network": ("xcat_ha.identity", "aix"), "services": ("xcat_ha.services", "aix-src"), "schedule": ("xcat_ha.schedule", "cron")},
 }
+
+_NO_CORE_ON = {"AIX": "xcat-ha itself does not run on AIX yet, only its drivers for AIX are there"}
+"""A system that has drivers may still lack what the core needs of a node."""
 
 
 def drivers_for(discovery: Discovery) -> Mapping[str, Chosen]:
@@ -58,6 +63,8 @@ def _for_system(discovery: Discovery) -> Mapping[str, Chosen]:
     if tables is None:
         return {table: Chosen(None, "uname -s did not tell which system this is") for table in _FOR_SYSTEM["Linux"]}
     found = {table: _installed(group, name, f"uname -s: {discovery.system}") for table, (group, name) in tables.items()}
+    if discovery.system in _NO_CORE_ON:
+        found = {table: evolve(chosen, problem=chosen.problem or _NO_CORE_ON[discovery.system]) for table, chosen in found.items()}
     if discovery.system == "Linux" and discovery.services is None:
         silent = "systemctl did not answer: is this machine run by systemd?"
         found |= {"services": Chosen(None, silent), "schedule": Chosen(None, silent)}
