@@ -122,6 +122,12 @@ class Server:
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
+    def replica(self) -> dict[str, str]:
+        """What SHOW SLAVE STATUS says, by name."""
+        argv = ["mariadb", "--no-defaults", f"--socket={self.socket}", "--batch", "--execute=SHOW SLAVE STATUS"]
+        lines = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+        return dict(zip(*(line.split("\t") for line in lines), strict=True)) if lines else {}
+
     def has_database(self) -> bool:
         return bool(self.sql(f"SHOW TABLES FROM {DATABASE}")) if DATABASE in self.sql("SHOW DATABASES") else False
 
@@ -256,11 +262,12 @@ def await_replay(site: MysqlSite, primary: Server, timeout_s: float = 60.0) -> N
         return
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        status = other.sql("SHOW SLAVE STATUS\\G")
-        runs = sum(line.strip() in {"Slave_IO_Running: Yes", "Slave_SQL_Running: Yes"} for line in status) == 2
-        if runs and primary.sql("SELECT @@gtid_current_pos") == other.sql("SELECT @@gtid_current_pos"):
+        status = other.replica()
+        if status.get("Slave_IO_Running") == status.get("Slave_SQL_Running") == "Yes" and primary.sql(
+            "SELECT @@gtid_current_pos"
+        ) == other.sql("SELECT @@gtid_current_pos"):
             return
-        if any(line.strip().startswith("Last_SQL_Errno:") and not line.strip().endswith(" 0") for line in status):
+        if status.get("Last_SQL_Errno", "0") != "0":
             return
         time.sleep(0.05)
 
