@@ -18,7 +18,7 @@ from xcat_ha_drivers.mysql._peer import PEER_CERTIFICATE, file_of_peer, known_pa
 from xcat_ha_drivers.mysql._places import BASE_DIR, CERTIFICATE, USER, Given, forget_note, read_note, write_note
 from xcat_ha_drivers.mysql._saved import save
 from xcat_ha_drivers.mysql._server import Server, await_true, literal
-from xcat_ha_drivers.mysql._settings import write_for_server
+from xcat_ha_drivers.mysql._settings import put_semi_sync, write_for_server
 from xcat_ha_drivers.mysql.errors import MysqlError
 
 _CONNECT_LIMIT_S = 120.0
@@ -113,6 +113,8 @@ def _attach(given: Given, server: Server, dialect: Dialect) -> None:
     if server.replica(dialect) is not None:
         server.do(dialect.stop, timeout_s=_CONNECT_LIMIT_S)
     write_note("role", role="copy")
+    write_note("standby", required=False)  # a replica that waited for a standby of its own would apply nothing
+    put_semi_sync(given, server, dialect)
     position = server.value(dialect.position)
     to_position = dialect.set_position.format(position) if dialect.is_mariadb else ""
     told = dialect.follow(

@@ -146,6 +146,21 @@ def test_a_standby_that_semi_synchronous_commits_do_not_wait_for_is_shown_as_deg
     assert "DEGRADED" in found.detail
 
 
+def test_what_was_acknowledged_while_commits_wait_survives_the_primary_and_the_roles_go_round(site: MysqlSite) -> None:
+    options = {"mode": "semi-synchronous", "when_standby_gone": "wait"}
+    driver = driver_of(site, **options)
+    site.execute(driver.steps_to_sync(site.first, site.second))
+    site.execute(driver.steps_to_hand_over(site.first, site.second))
+    assert state(site, "mnb", **options).healthy is True
+    MysqlTables().write(site, "mnb", "node5")
+    assert state(site, "mna", **options).lag_s == 0.0, "a replica that waits for a standby of its own applies nothing"
+    by_hand(site, "mnb", "INSERT INTO nodelist (node) VALUES ('node6')", logged=True)
+    site.power_off("mnb")
+    site.execute(driver.steps_to_promote(site.first, forced=False))
+    assert MysqlTables().names(site, "mna") == {"node1", "node5", "node6"}
+    by_hand(site, "mna", "INSERT INTO nodelist (node) VALUES ('alone')", logged=True)
+
+
 def test_replication_is_encrypted_and_no_password_lies_about(site: MysqlSite) -> None:
     account = site.servers["mna"].sql("SELECT DISTINCT ssl_type FROM mysql.user WHERE User = 'xcat_ha'")
     assert account == ["ANY"]
