@@ -186,7 +186,7 @@ def test_the_drivers_their_tables_and_options() -> None:
     real: set[str] = set()
     for table, driver in config._DRIVER_SECTIONS.items():
         real |= registry.driver_class(f"xcat_ha.{groups[table]}", driver).option_names
-    for driver in re.findall(r"^   \* - ``(postgres-[a-z]+)``\n     - ``\w+``\n", section, re.MULTILINE):
+    for driver in re.findall(r"^   \* - ``(postgres-[a-z]+|mysql)``\n     - ``\w+``\n", section, re.MULTILINE):
         real |= registry.driver_class("xcat_ha.replication", driver).option_names
     assert options == real
 

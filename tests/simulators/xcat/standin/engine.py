@@ -105,4 +105,11 @@ def open_engine(where: Cfgloc) -> Engine:
             return PostgresEngine(where)
         except ImportError:
             pass  # as where DBD::Pg is not installed
+    if where.engine == "mysql":
+        from .mysql_engine import MysqlEngine
+
+        try:
+            return MysqlEngine(where)
+        except ImportError:
+            pass  # as where DBD::mysql is not installed
     return Unavailable(f"install_driver({where.engine}) failed: no such driver here")
