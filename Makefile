@@ -53,8 +53,9 @@ lab: $(STAMP) host-tools
 	$(BIN)/pytest -q -n $(LAB_WORKERS) --dist loadfile --durations 25 -m "lab and not soak" tests/lab
 
 # Long ones: power loss at random moments (XCAT_HA_TRIALS=20 for the full figure), kills at every step boundary, reboots in every operation,
-# PostgreSQL's contracts and stories.
+# PostgreSQL's and MariaDB's contracts, PostgreSQL's stories.
 soak: $(STAMP) host-tools
+	@sh .ci/host-tools --root mariadbd mariadb mariadb-dump
 	$(BIN)/pytest -q -n auto -m soak tests/unit tests/contract
 	$(BIN)/pytest -q -m soak tests/lab
 

@@ -13,7 +13,7 @@ from xcat_ha.errors import XcatHaError
 from xcat_ha.interfaces import ReplicaRole, ReplicaState
 from xcat_ha_drivers.mysql import Mysql
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tests.mysql_site import DATABASE, PASSWORDS, USER, MysqlSite, Server
 from tests.simulators.xcat.standin.cfgloc import Cfgloc
 from tests.simulators.xcat.standin.engine import ADD, DROP, SET, Change, DbError, Engine, NoSuchTableError, open_engine, schema
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture(scope="module")
