@@ -67,6 +67,7 @@ def test_the_whole_story(lab_nodes: Nodes) -> None:
     assert len(lines) > 40
 
 
+@pytest.mark.soak  # a scheduled sync may mend what a test has just broken
 class TestStandby:
     """One pair, asynchronous; each test leaves it whole, with mna as primary."""
 
