@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from xcat_ha_drivers.database.disk import locked, made, rooted, sync_directory, write_durably
@@ -81,8 +82,14 @@ def read_note(name: str) -> Mapping[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise DatabaseError(f"the note {path} is not usable", hint="look at it, and remove it if it is damaged") from error
-    return found if isinstance(found, dict) else None
+        raise _unusable(path) from error
+    if not isinstance(found, dict):
+        raise _unusable(path)
+    return found
+
+
+def _unusable(path: Path) -> DatabaseError:
+    return DatabaseError(f"the note {path} is not usable", hint="look at it, and remove it if it is damaged")
 
 
 def write_note(name: str, **facts: object) -> None:
