@@ -9,6 +9,7 @@ Standard library only, and cheap to import: a sync asks more than it does, and s
 :mod:`.program`      the frame of a ``node_side``: words read, verbs run, questions answered
 :mod:`.generations`  verified copies, numbered in the order they came
 :mod:`.marker`       what the database in place is
+:mod:`.notes`        what the programs remember between two runs
 :mod:`.arrival`      fetching a copy from the other node, and a copy that lacks too much
 ===================  =================================================================================================
 """

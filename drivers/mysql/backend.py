@@ -6,19 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from attrs import evolve
-
-from xcat_ha.interfaces import Capability, Contents, ReplicaRole, ReplicaState, ReplicationBackend
+from xcat_ha.interfaces import Capability, ReplicaRole, ReplicaState
 from xcat_ha.models import Engine, Node, Pair, ServiceIdentity
-from xcat_ha.steps import Check, Command, Completed, Probe, SamePrinted, SaysVerdict, Step, Steps, reads
+from xcat_ha.steps import Command, Completed, Step, Steps, reads
 from xcat_ha.xcat.services import xcatd_is_stopped
 from xcat_ha_drivers.mysql._places import PROVED_MARK
-from xcat_ha_drivers.mysql.programs import Programs, when_standby_gone
+from xcat_ha_drivers.mysql.server_ids import server_ids
 from xcat_ha_drivers.mysql.states import state_of
-from xcat_ha_drivers.replication.answers import contents_of, is_not_installed
+from xcat_ha_drivers.replication.answers import is_not_installed
+from xcat_ha_drivers.replication.following import FollowingServers, Programs, Sentences, when_standby_gone
 
-READ_ALL_TIMEOUT_S = 1800.0
-"""Reading every row, or a dump that is compared with the saved one."""
+NODE_SIDE = "xcat_ha_drivers.mysql.node_side"
 
 # For nodes without xcat-ha: whether there is a server at all. XCAT_HA_ROOT is the prefix of temporary trees in tests.
 _PLAIN_LOOK = """\
@@ -29,10 +27,9 @@ for unit in mariadb mysqld mysql; do
 done
 echo "server none"
 """
-_IS_ABSENT = '[ -e "${XCAT_HA_ROOT%/}$1" ] && echo "FAILS: $1 is there" || echo HOLDS'
 
 
-class Mysql(ReplicationBackend):
+class Mysql(FollowingServers):
     """Keeps the standby's MariaDB or MySQL a replica of the primary's, by GTID.
 
     Options:
@@ -48,16 +45,43 @@ class Mysql(ReplicationBackend):
     option_names: ClassVar[frozenset[str]] = frozenset({"mode", "when_standby_gone", "degrade_after_s", "keep_binlog_hours", "confirm_s"})
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.STREAMING, Capability.SYNCHRONOUS, Capability.READABLE_STANDBY})
     engines: ClassVar[frozenset[Engine]] = frozenset({Engine.MYSQL})
+    PROVED_MARK = PROVED_MARK
+    promotion_capture = "how-it-was-promoted"
+    SENTENCES = Sentences(
+        let_in="The server of {0} needs a binary log, TLS, an account for {1}, and xCAT's from every address.",
+        may_follow="{1} may follow the server of {0}",
+        prepare="The server of {1} needs an id of its own, a log and a certificate, and must not be writable.",
+        is_fit="the server of {1} is fit to follow {0}",
+        follow="The server of {1} becomes a replica of {0}'s; what it had stays until the new copy is proven.",
+        follows="the server of {1} follows {0}, and wrote nothing by itself",
+        look_at="the log of the server of {1}",
+        login="The accounts of the copy are those of {0}, so xCAT on {1} needs the password that belongs to them.",
+        prove="That {1} follows does not say how much it has: it must have applied all that {0} has now.",
+        stop_step="close-database",
+        stop="Nothing may be written on {0} any more; {1} is connected and gets the rest.",
+        stopped="the server of {0} takes no writes any more",
+        drain="{1} must have applied the log of {0} up to its very last transaction before it is promoted.",
+        drained="{1} has applied the log of {0} to its end",
+        not_drained="make {0} writable again (xcat-ha activate), and look at xcat-ha status",
+        promote="The database of {1} becomes writable, with everything it has received.",
+        look_if_not_promoted="seed {1}; look at the log of its database server",
+    )
 
     def __init__(self, pair: Pair, options: Mapping[str, object]) -> None:
         super().__init__(pair, options)
-        self._on = Programs(
-            pair=pair,
-            keep_hours=self.option("keep_binlog_hours", 72),
-            semi_sync=when_standby_gone(pair, options),
-            degrade_after_s=self.option("degrade_after_s", 10),
-            confirm_s=self.option("confirm_s", 60),
-        )
+        # See :class:`~._places.Given`.
+        told = {
+            "keep-hours": self.option("keep_binlog_hours", 72),
+            "semi-sync": when_standby_gone(pair, options, "semi-synchronous"),
+            "degrade-after-s": self.option("degrade_after_s", 10),
+            "confirm-s": self.option("confirm_s", 60),
+        }
+
+        def own(node: Node) -> Mapping[str, object]:
+            ids = server_ids(pair)
+            return {"server-id": ids[node.id], "peer-server-id": ids[pair.other(node.id).id], **told}
+
+        self._on = Programs(pair, NODE_SIDE, own)
 
     # -- observation
 
@@ -86,14 +110,6 @@ class Mysql(ReplicationBackend):
         """Reads the site table over the local socket: cfgloc leads to whichever node has the role."""
         return self._on.ask(node, "site").command
 
-    def question_for_contents(self, node: Node) -> Command:
-        """Reads every table, in the bytes it is stored in."""
-        return self._on.ask(node, "contents", timeout_s=READ_ALL_TIMEOUT_S).command
-
-    def interpret_contents(self, answer: Completed) -> Contents | None:
-        """The node's JSON."""
-        return contents_of(answer)
-
     def question_for_schema(self, node: Node) -> Command:
         """Tables and columns, from the server's own catalogue."""
         return self._on.ask(node, "schema").command
@@ -106,149 +122,9 @@ class Mysql(ReplicationBackend):
         except (ValueError, TypeError, AttributeError):
             return None
 
-    # -- copying
-
-    def steps_to_seed(self, source: Node, target: Node) -> Steps:
-        """As a sync, but the target's own database is replaced, after it was saved, unless its history is part of the source's."""
-        return self._copy(source, target, "--over-own")
-
-    def steps_to_sync(self, source: Node, target: Node) -> Steps:
-        """See to it that the target follows, and prove that it has everything the source has now."""
-        return self._copy(source, target)
-
-    def _copy(self, source: Node, target: Node, *words: str) -> Steps:
-        return (
-            Step(
-                name="let-standby-in",
-                why=f"The server of {source.id} needs a binary log, TLS, an account for {target.id}, and xCAT's from every address.",
-                host=source.id,
-                done_when=self._on.says(source, f"{target.id} may follow the server of {source.id}", "is-prepared", "--as-source"),
-                commands=(self._on.do(source, "prepare", "--as-source"),),
-            ),
-            Step(
-                name="prepare-standby",
-                why=f"The server of {target.id} needs an id of its own, a log and a certificate, and must not be writable.",
-                host=target.id,
-                only_if=(xcatd_is_stopped(target),),
-                done_when=self._on.says(target, f"the server of {target.id} is fit to follow {source.id}", "is-prepared"),
-                commands=(self._on.do(target, "prepare"),),
-            ),
-            self._following(source, target, *words),
-            Step(
-                name="fit-cfgloc",
-                why=f"The accounts of the copy are those of {source.id}, so xCAT on {target.id} needs the password that belongs to them.",
-                host=target.id,
-                only_if=(xcatd_is_stopped(target),),
-                done_when=self._on.says(target, f"cfgloc on {target.id} fits the copy", "has-login"),
-                commands=(self._on.do(target, "take-login"),),
-            ),
-            self._requirement(source, target),
-            *self._proof(source, target),
-        )
-
-    def _following(self, source: Node, target: Node, *words: str, name: str = "follow-primary") -> Step:
-        return Step(
-            name=name,
-            why=f"The server of {target.id} becomes a replica of {source.id}'s; what it had stays until the new copy is proven.",
-            host=target.id,
-            only_if=(xcatd_is_stopped(target),),
-            done_when=self._on.says(
-                target,
-                f"the server of {target.id} follows {source.id}, and wrote nothing by itself",
-                "is-following",
-                hint=f"xcat-ha status names the cause; look at the log of the server of {target.id}",
-            ),
-            commands=(evolve(self._on.do(target, "follow", *words), capture="how-it-follows"),),
-        )
-
-    def _requirement(self, source: Node, target: Node) -> Step:
-        return Step(
-            name="require-standby",
-            why=f"Commits on {source.id} wait for {target.id} if the configuration says so, and only then.",
-            host=source.id,
-            done_when=self._on.says(source, f"commits on {source.id} wait for {target.id} as configured", "is-required"),
-            commands=(self._on.do(source, "require-standby"),),
-        )
-
-    def _proof(self, source: Node, target: Node) -> Steps:
-        """While ``prove-copy`` runs, the proof it made counts although xcatd writes on: the mark it leaves says so."""
-        forget = self._on.do(target, "forget-mark")
-        return (
-            Step(
-                name="forget-old-proof",
-                why="The mark of an interrupted proof says nothing about now.",
-                host=target.id,
-                done_when=Check(
-                    question=f"no mark of an interrupted proof is left on {target.id}",
-                    probes=(Probe(target.id, reads("sh", "-c", _IS_ABSENT, "sh", PROVED_MARK)),),
-                    rule=SaysVerdict(),
-                ),
-                commands=(forget,),
-            ),
-            Step(
-                name="prove-copy",
-                why=f"That {target.id} follows does not say how much it has: it must have applied all that {source.id} has now.",
-                host=target.id,
-                done_when=self._on.says(target, f"the copy on {target.id} has everything {source.id} has", "is-proved"),
-                commands=(self._on.do(target, "prove", "--mark"),),
-                cleanup=(forget,),
-            ),
-        )
-
-    # -- changes of primary
-
-    def steps_to_hand_over(self, old: Node, new: Node) -> Steps:
-        """``old`` becomes read-only; ``new`` must have applied up to the same GTID before it is promoted; then ``old`` follows it."""
-        both_stopped = (xcatd_is_stopped(old), xcatd_is_stopped(new))
-        return (
-            Step(
-                name="close-database",
-                why=f"Nothing may be written on {old.id} any more; {new.id} is connected and gets the rest.",
-                host=old.id,
-                only_if=(*both_stopped, self._on.says(new, f"the server of {new.id} follows {old.id}", "is-following")),
-                done_when=self._on.says(old, f"the server of {old.id} takes no writes any more", "has-given-up"),
-                commands=(self._on.do(old, "give-up"),),
-            ),
-            Step(
-                name="prove-drained",
-                why=f"{new.id} must have applied the log of {old.id} up to its very last transaction before it is promoted.",
-                host=new.id,
-                only_if=both_stopped,
-                done_when=self._drained(old, new),
-                commands=(self._on.do(new, "drain"),),
-            ),
-            self._promotion(new, only_if=(self._drained(old, new),)),
-            self._following(new, old, name="follow-new-primary"),
-            self._requirement(new, old),
-            *self._proof(new, old),
-        )
-
-    def _drained(self, old: Node, new: Node) -> Check:
-        return Check(
-            question=f"{new.id} has applied the log of {old.id} to its end",
-            probes=(self._on.ask(old, "end-position"), self._on.ask(new, "replayed-position")),
-            rule=SamePrinted(),
-            hint=f"make {old.id} writable again (xcat-ha activate), and look at xcat-ha status",
-        )
-
     def steps_to_promote(self, node: Node, *, forced: bool) -> Steps:
         """What was received is applied, then the server becomes writable. ``forced``: what cannot be applied is left behind, and named."""
         return (self._promotion(node, *(("--forced",) if forced else ())),)
-
-    def _promotion(self, node: Node, *words: str, only_if: tuple[Check, ...] = ()) -> Step:
-        return Step(
-            name="promote-database",
-            why=f"The database of {node.id} becomes writable, with everything it has received.",
-            host=node.id,
-            only_if=(xcatd_is_stopped(node), *only_if),
-            done_when=self._on.says(
-                node,
-                f"the database on {node.id} is its own, and writable",
-                "is-promoted",
-                hint=f"seed {node.id}; look at the log of its database server",
-            ),
-            commands=(evolve(self._on.do(node, "promote", *words), capture="how-it-was-promoted"),),
-        )
 
     def steps_after_identity_change(self, node: Node, identity: ServiceIdentity) -> Steps:
         """The daemon has to be led to this node's server by cfgloc, which names the service address, and must get in."""
@@ -284,20 +160,5 @@ class Mysql(ReplicationBackend):
                 only_if=(xcatd_is_stopped(node),),
                 done_when=self._on.says(node, f"the database on {node.id} is read-only", "is-closed"),
                 commands=(self._on.do(node, "shut"),),
-            ),
-        )
-
-    def steps_to_save_divergence(self, node: Node) -> Steps:
-        """A dump that was restored once and compared, below ``/var/lib/xcat-ha/diverged``."""
-        return (
-            Step(
-                name="save-own-database",
-                why=f"What was written on {node.id} and never reached the other node can be restored from this copy.",
-                host=node.id,
-                only_if=(xcatd_is_stopped(node),),
-                done_when=self._on.says(
-                    node, f"a verified copy of the database on {node.id} is saved", "is-saved", timeout_s=READ_ALL_TIMEOUT_S
-                ),
-                commands=(evolve(self._on.do(node, "save"), capture="saved-copy"),),
             ),
         )

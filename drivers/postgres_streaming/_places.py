@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from xcat_ha_drivers.database.disk import locked, made, rooted, sync_directory, write_durably
-from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.notes import Notes
 from xcat_ha_drivers.postgres.layout import Layout
 
 BASE_DIR = "/var/lib/xcat-ha/postgres-streaming"
@@ -88,39 +87,9 @@ def at_work() -> Iterator[None]:
         yield
 
 
-def read_note(name: str) -> Mapping[str, Any] | None:
-    """A note of an earlier run (``proof``, ``handed-over``, ``promoted``, ``standby``, ``limits``); None if there is none.
-
-    Raises:
-        DatabaseError: it is there and cannot be read; what it says may be what keeps the data safe.
-    """
-    path = rooted(BASE_DIR) / f"{name}.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise _unusable(path) from error
-    if not isinstance(found, dict):
-        raise _unusable(path)
-    return found
-
-
-def _unusable(path: Path) -> DatabaseError:
-    return DatabaseError(f"the note {path} is not usable", hint="remove it, then run the sync, which writes what is missing anew")
-
-
-def write_note(name: str, **facts: object) -> None:
-    """Keep a note, durably."""
-    write_durably(made(rooted(BASE_DIR)) / f"{name}.json", json.dumps(facts))
-
-
-def forget_note(name: str) -> None:
-    """Remove a note; harmless if there is none."""
-    path = rooted(BASE_DIR) / f"{name}.json"
-    if path.exists():
-        path.unlink()
-        sync_directory(path.parent)
+# proof, handed-over, promoted, standby, limits
+_NOTES = Notes(BASE_DIR, hint="remove it, then run the sync, which writes what is missing anew")
+read_note, write_note, forget_note = _NOTES.read, _NOTES.write, _NOTES.forget
 
 
 def set_mark(path: str) -> None:

@@ -6,20 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from attrs import evolve
-
-from xcat_ha.interfaces import Capability, Contents, ReplicaRole, ReplicaState, ReplicationBackend
+from xcat_ha.interfaces import Capability, ReplicaRole, ReplicaState
 from xcat_ha.models import Engine, Node, Pair, ServiceIdentity
-from xcat_ha.steps import Check, Command, Completed, Probe, SamePrinted, SaysVerdict, Step, Steps, reads
-from xcat_ha.xcat.services import xcatd_is_stopped
+from xcat_ha.steps import Command, Completed, Step, Steps, reads
 from xcat_ha_drivers.postgres_streaming._places import PROVED_MARK
-from xcat_ha_drivers.postgres_streaming.programs import Programs, when_standby_gone
 from xcat_ha_drivers.postgres_streaming.states import state_of
-from xcat_ha_drivers.replication.answers import contents_of, is_not_installed
+from xcat_ha_drivers.replication.answers import is_not_installed
+from xcat_ha_drivers.replication.following import FollowingServers, Programs, Sentences, when_standby_gone
 from xcat_ha_drivers.replication.options import directory
 
-STOPPED_READ_TIMEOUT_S = 1800.0
-"""A stopped database is read in a private copy, which may need recovery."""
+NODE_SIDE = "xcat_ha_drivers.postgres_streaming.node_side"
 
 # For nodes without xcat-ha: whether there is a server at all.
 _PLAIN_LOOK = """\
@@ -30,7 +26,7 @@ echo "server none"
 """
 
 
-class PostgresStreaming(ReplicationBackend):
+class PostgresStreaming(FollowingServers):
     """Keeps the standby's PostgreSQL a physical streaming copy of the primary's.
 
     Options:
@@ -51,19 +47,41 @@ class PostgresStreaming(ReplicationBackend):
         {Capability.STREAMING, Capability.SYNCHRONOUS, Capability.REWIND, Capability.READABLE_STANDBY}
     )
     engines: ClassVar[frozenset[Engine]] = frozenset({Engine.POSTGRESQL})
+    PROVED_MARK = PROVED_MARK
+    SENTENCES = Sentences(
+        let_in="{0} needs a replication role, settings, access lines and a slot that keeps its log for {1}.",
+        may_follow="{1} may follow PostgreSQL of {0}",
+        prepare="PostgreSQL of {1} must know how to reach {0}, and let it in when the roles are changed.",
+        is_fit="PostgreSQL of {1} knows how to follow {0}",
+        follow="PostgreSQL of {1} becomes a streaming copy of {0}'s; what it had stays until the new copy is proven.",
+        follows="PostgreSQL of {1} streams from {0}",
+        look_at="PostgreSQL's log on {1}",
+        login="The roles of the copy are those of {0}, so xCAT on {1} needs the password that belongs to them.",
+        prove="That {1} streams does not say how much it has: it must have replayed all that {0} has now.",
+        stop_step="stop-database",
+        stop="A server that is stopped cleanly ends when its standby has received everything; {1} is connected.",
+        stopped="PostgreSQL of {0} is no primary any more",
+        drain="{1} must have replayed the log of {0} up to its very last record before it is promoted.",
+        drained="{1} has replayed the log of {0} to its end",
+        not_drained="start PostgreSQL on {0} again (xcat-ha activate), and look at the log of PostgreSQL on {1}",
+        promote="PostgreSQL of {1} becomes writable, with the copy it has.",
+        look_if_not_promoted="seed {1}; look at the log of its PostgreSQL",
+    )
 
     def __init__(self, pair: Pair, options: Mapping[str, object]) -> None:
         super().__init__(pair, options)
-        self.when_gone = when_standby_gone(pair, options)
+        self.when_gone = when_standby_gone(pair, options, "synchronous")
         self.degrade_after_s = self.option("degrade_after_s", 10)
-        self._on = Programs(
-            pair=pair,
-            data_directory=directory(pair, options, "data_directory", example="/var/lib/postgresql/15/main"),
-            slot_mib=self.option("max_slot_wal_mib", 1024),
-            synchronous=self.when_gone,
-            degrade_after_s=self.degrade_after_s,
-            confirm_s=self.option("confirm_s", 60),
-        )
+        # See :class:`~._places.Given`.
+        told = {
+            "service-name": pair.identity.hostname,
+            "data-directory": directory(pair, options, "data_directory", example="/var/lib/postgresql/15/main"),
+            "slot-mib": self.option("max_slot_wal_mib", 1024),
+            "synchronous": self.when_gone,
+            "degrade-after-s": self.degrade_after_s,
+            "confirm-s": self.option("confirm_s", 60),
+        }
+        self._on = Programs(pair, NODE_SIDE, lambda _node: told)
 
     # -- observation
 
@@ -86,167 +104,16 @@ class PostgresStreaming(ReplicationBackend):
 
     def question_for_record(self, node: Node, name: str) -> Command:
         """Reads the nodelist table; of a stopped server, in a private copy."""
-        return self._on.ask(node, "has-node", f"--name={name}", timeout_s=STOPPED_READ_TIMEOUT_S).command
+        return self._on.ask(node, "has-node", f"--name={name}", timeout_s=self.READ_ALL_TIMEOUT_S).command
 
     def question_for_site(self, node: Node) -> Command:
         """Reads the site table over the local socket; of a stopped server, in a private copy."""
-        return self._on.ask(node, "site", timeout_s=STOPPED_READ_TIMEOUT_S).command
-
-    def question_for_contents(self, node: Node) -> Command:
-        """Reads every table; of a stopped server, in a private copy."""
-        return self._on.ask(node, "contents", timeout_s=STOPPED_READ_TIMEOUT_S).command
-
-    def interpret_contents(self, answer: Completed) -> Contents | None:
-        """The node's JSON."""
-        return contents_of(answer)
-
-    # -- copying
-
-    def steps_to_seed(self, source: Node, target: Node) -> Steps:
-        """As a sync, but the target's own database is replaced: by ``pg_rewind`` where that can work, else by a base backup."""
-        return self._copy(source, target, "--over-own")
-
-    def steps_to_sync(self, source: Node, target: Node) -> Steps:
-        """See to it that the target streams, and prove that it has everything the source has now."""
-        return self._copy(source, target)
-
-    def _copy(self, source: Node, target: Node, *words: str) -> Steps:
-        return (
-            Step(
-                name="let-standby-in",
-                why=f"{source.id} needs a replication role, settings, access lines and a slot that keeps its log for {target.id}.",
-                host=source.id,
-                done_when=self._on.says(source, f"{target.id} may follow PostgreSQL of {source.id}", "is-prepared", "--as-source"),
-                commands=(self._on.do(source, "prepare", "--as-source"),),
-            ),
-            Step(
-                name="prepare-standby",
-                why=f"PostgreSQL of {target.id} must know how to reach {source.id}, and let it in when the roles are changed.",
-                host=target.id,
-                only_if=(xcatd_is_stopped(target),),
-                done_when=self._on.says(target, f"PostgreSQL of {target.id} knows how to follow {source.id}", "is-prepared"),
-                commands=(self._on.do(target, "prepare"),),
-            ),
-            self._following(source, target, *words),
-            Step(
-                name="fit-cfgloc",
-                why=f"The roles of the copy are those of {source.id}, so xCAT on {target.id} needs the password that belongs to them.",
-                host=target.id,
-                only_if=(xcatd_is_stopped(target),),
-                done_when=self._on.says(target, f"cfgloc on {target.id} fits the copy", "has-login"),
-                commands=(self._on.do(target, "take-login"),),
-            ),
-            self._requirement(source, target),
-            *self._proof(source, target),
-        )
-
-    def _following(self, source: Node, target: Node, *words: str, name: str = "follow-primary") -> Step:
-        return Step(
-            name=name,
-            why=f"PostgreSQL of {target.id} becomes a streaming copy of {source.id}'s; what it had stays until the new copy is proven.",
-            host=target.id,
-            only_if=(xcatd_is_stopped(target),),
-            done_when=self._on.says(
-                target,
-                f"PostgreSQL of {target.id} streams from {source.id}",
-                "is-following",
-                hint=f"xcat-ha status names the cause; look at PostgreSQL's log on {target.id}",
-            ),
-            commands=(evolve(self._on.do(target, "follow", *words), capture="how-it-follows"),),
-        )
-
-    def _requirement(self, source: Node, target: Node) -> Step:
-        return Step(
-            name="require-standby",
-            why=f"Commits on {source.id} wait for {target.id} if the configuration says so, and only then.",
-            host=source.id,
-            done_when=self._on.says(source, f"commits on {source.id} wait for {target.id} as configured", "is-required"),
-            commands=(self._on.do(source, "require-standby"),),
-        )
-
-    def _proof(self, source: Node, target: Node) -> Steps:
-        """While ``prove-copy`` runs, the proof it made counts although xcatd writes on: the mark it leaves says so.
-
-        A run that was killed leaves that mark behind; the next one begins by removing it.
-        """
-        forget = self._on.do(target, "forget-mark")
-        return (
-            Step(
-                name="forget-old-proof",
-                why="The mark of an interrupted proof says nothing about now.",
-                host=target.id,
-                done_when=Check(
-                    question=f"no mark of an interrupted proof is left on {target.id}",
-                    probes=(Probe(target.id, reads("sh", "-c", _IS_ABSENT, "sh", PROVED_MARK)),),
-                    rule=SaysVerdict(),
-                ),
-                commands=(forget,),
-            ),
-            Step(
-                name="prove-copy",
-                why=f"That {target.id} streams does not say how much it has: it must have replayed all that {source.id} has now.",
-                host=target.id,
-                done_when=self._on.says(target, f"the copy on {target.id} has everything {source.id} has", "is-proved"),
-                commands=(self._on.do(target, "prove", "--mark"),),
-                cleanup=(forget,),
-            ),
-        )
-
-    # -- changes of primary
-
-    def steps_to_hand_over(self, old: Node, new: Node) -> Steps:
-        """PostgreSQL of ``old`` ends when ``new`` has all of its log, last checkpoint included; that is compared before a promotion."""
-        both_stopped = (xcatd_is_stopped(old), xcatd_is_stopped(new))
-        return (
-            Step(
-                name="stop-database",
-                why=f"A server that is stopped cleanly ends when its standby has received everything; {new.id} is connected.",
-                host=old.id,
-                only_if=(*both_stopped, self._on.says(new, f"PostgreSQL of {new.id} streams from {old.id}", "is-following")),
-                done_when=self._on.says(old, f"PostgreSQL of {old.id} is no primary any more", "has-given-up"),
-                commands=(self._on.do(old, "give-up"),),
-            ),
-            Step(
-                name="prove-drained",
-                why=f"{new.id} must have replayed the log of {old.id} up to its very last record before it is promoted.",
-                host=new.id,
-                only_if=both_stopped,
-                done_when=self._drained(old, new),
-                commands=(self._on.do(new, "drain"),),
-            ),
-            self._promotion(new, only_if=(self._drained(old, new),)),
-            self._following(new, old, name="follow-new-primary"),
-            self._requirement(new, old),
-            *self._proof(new, old),
-        )
-
-    def _drained(self, old: Node, new: Node) -> Check:
-        return Check(
-            question=f"{new.id} has replayed the log of {old.id} to its end",
-            probes=(self._on.ask(old, "end-position"), self._on.ask(new, "replayed-position")),
-            rule=SamePrinted(),
-            hint=f"start PostgreSQL on {old.id} again (xcat-ha activate), and look at the log of PostgreSQL on {new.id}",
-        )
+        return self._on.ask(node, "site", timeout_s=self.READ_ALL_TIMEOUT_S).command
 
     def steps_to_promote(self, node: Node, *, forced: bool) -> Steps:
         """What was received is replayed, then the copy becomes the node's own. ``forced`` changes nothing: there is only one copy."""
         del forced
         return (self._promotion(node),)
-
-    def _promotion(self, node: Node, *, only_if: tuple[Check, ...] = ()) -> Step:
-        return Step(
-            name="promote-database",
-            why=f"PostgreSQL of {node.id} becomes writable, with the copy it has.",
-            host=node.id,
-            only_if=(xcatd_is_stopped(node), *only_if),
-            done_when=self._on.says(
-                node,
-                f"the database on {node.id} is its own, and writable",
-                "is-promoted",
-                hint=f"seed {node.id}; look at the log of its PostgreSQL",
-            ),
-            commands=(self._on.do(node, "promote"),),
-        )
 
     def steps_after_identity_change(self, node: Node, identity: ServiceIdentity) -> Steps:
         """The daemon has to be led to this node's server by cfgloc, which names the service address."""
@@ -273,22 +140,3 @@ class PostgresStreaming(ReplicationBackend):
                 commands=(self._on.do(node, "watch"),),
             ),
         )
-
-    def steps_to_save_divergence(self, node: Node) -> Steps:
-        """A dump that was restored once and compared (all files where that cannot be made), below ``/var/lib/xcat-ha/diverged``."""
-        return (
-            Step(
-                name="save-own-database",
-                why=f"What was written on {node.id} and never reached the other node can be restored from this copy.",
-                host=node.id,
-                only_if=(xcatd_is_stopped(node),),
-                done_when=self._on.says(
-                    node, f"a verified copy of the database on {node.id} is saved", "is-saved", timeout_s=STOPPED_READ_TIMEOUT_S
-                ),
-                commands=(evolve(self._on.do(node, "save"), capture="saved-copy"),),
-            ),
-        )
-
-
-_IS_ABSENT = '[ -e "${XCAT_HA_ROOT%/}$1" ] && echo "FAILS: $1 is there" || echo HOLDS'
-# XCAT_HA_ROOT is the prefix of temporary trees in tests, empty on a real node.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.notes import Notes
 from xcat_ha_drivers.postgres.location import require_postgres
 from xcat_ha_drivers.postgres_streaming._places import BASE_DIR, Given, read_note
 from xcat_ha_drivers.postgres_streaming._settings import required_standby
@@ -64,3 +65,16 @@ def test_a_note_that_cannot_be_read_does_not_say_that_nobody_is_required(text: s
 def test_a_note_that_was_never_written_is_none(root: Path) -> None:
     assert root.is_dir()
     assert read_note("standby") is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_no_driver_takes_a_damaged_note_for_an_absent_one(text: str, root: Path) -> None:
+    notes = Notes("/var/lib/xcat-ha/any", hint="look at it")
+    assert notes.read("proof") is None
+    notes.write("proof", gtid="0-1-2")
+    assert notes.read("proof") == {"gtid": "0-1-2"}
+    put(root, "/var/lib/xcat-ha/any/proof.json", text)
+    with pytest.raises(DatabaseError, match=r"proof\.json.*look at it"):
+        notes.read("proof")
+    notes.forget("proof")
+    assert notes.read("proof") is None

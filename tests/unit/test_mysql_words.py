@@ -16,7 +16,7 @@ from xcat_ha_drivers.mysql._dialect import Dialect, dialect_of
 from xcat_ha_drivers.mysql._location import parse
 from xcat_ha_drivers.mysql._server import literal, login_options
 from xcat_ha_drivers.mysql.errors import MysqlError
-from xcat_ha_drivers.mysql.programs import server_ids
+from xcat_ha_drivers.mysql.server_ids import server_ids
 from xcat_ha_drivers.mysql.states import state_of
 
 MARIADB = dialect_of("10.11.6-MariaDB-0+deb12u1")
