@@ -7,48 +7,16 @@ only read (asking who answers makes the node forget and learn ARP entries), and 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Interface
-from pathlib import Path
 
 from xcat_ha_drivers.aix.reading import Stored, interfaces, neighbours, short, stored
+from xcat_ha_drivers.node_commands import Trouble, root, run, said
 
-COMMAND_TIMEOUT_S = 30.0
 PING_WAIT_S = 2
 REPLACE = "replace"
 """The identity mode's word (``xcat_ha.models`` is not imported here: it would need more than the standard library)."""
-
-
-class Refusal(Exception):  # noqa: N818 - not an error of the program: it is the answer to the caller
-    """AIX does not answer, or what is asked must not be done."""
-
-
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of AIX's in its own language; the exit status is the caller's business.
-
-    Raises:
-        Refusal: it did not end in time, or cannot be run.
-    """
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        return subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False, env=environment)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Refusal(f"{' '.join(words)}: {error}") from error
-
-
-def said(*words: str) -> str:
-    """Output of a command that has to succeed.
-
-    Raises:
-        Refusal: it did not.
-    """
-    done = run(*words)
-    if done.returncode:
-        raise Refusal(f"{' '.join(words)}: exit {done.returncode}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout
 
 
 def answer(reason: str) -> int:
@@ -81,7 +49,7 @@ def who_answers(addresses: Sequence[IPv4Interface]) -> str:
     """Which of the addresses somebody else has. A host that drops echo requests still answers the ARP request that comes before them.
 
     Raises:
-        Refusal: it cannot be told.
+        Trouble: it cannot be told.
     """
     here = present()
     found = []
@@ -92,7 +60,7 @@ def who_answers(addresses: Sequence[IPv4Interface]) -> str:
         if done.returncode == 0 or heard:
             found.append(f"{ip} is answered for by {heard or 'somebody'}")
         elif "100% packet loss" not in done.stdout:
-            raise Refusal(f"ping {ip}: exit {done.returncode}: {(done.stderr or done.stdout).strip()}")
+            raise Trouble(f"ping {ip}: exit {done.returncode}: {(done.stderr or done.stdout).strip()}")
     return ", ".join(found)
 
 
@@ -118,13 +86,13 @@ def take(args: argparse.Namespace) -> int:
     """Take the addresses, last one first, so that the first one ends at the top; nothing is taken if somebody else has one."""
     here = interfaces(said("ifconfig", "-a"))
     if args.own not in {one.ip for one in here.get(args.interface, ())}:
-        raise Refusal(f"the node's own address {args.own} is not on {args.interface}; give it that first (xcat-ha setup does)")
+        raise Trouble(f"the node's own address {args.own} is not on {args.interface}; give it that first (xcat-ha setup does)")
     elsewhere = [f"{one.ip} ({name})" for name, there in here.items() if name != args.interface for one in there if one.ip in _ips(args)]
     if elsewhere:
-        raise Refusal(f"a service address is on another interface: {', '.join(elsewhere)}; take it away there (ifconfig … delete)")
+        raise Trouble(f"a service address is on another interface: {', '.join(elsewhere)}; take it away there (ifconfig … delete)")
     others = who_answers(args.address)
     if others:
-        raise Refusal(others)
+        raise Trouble(others)
     verb = "firstalias" if args.mode == REPLACE else "alias"
     for one in reversed(args.address):
         if verb == "firstalias" or one not in here[args.interface]:
@@ -178,7 +146,7 @@ def add_own(args: argparse.Namespace) -> int:
         return 0
     others = who_answers([IPv4Interface(f"{args.own}/{args.address[0].netmask}")])
     if others:
-        raise Refusal(others)
+        raise Trouble(others)
     said("ifconfig", args.interface, "alias", str(args.own), "netmask", str(args.address[0].netmask), "up")
     return 0
 
@@ -201,12 +169,12 @@ def store_own(args: argparse.Namespace) -> int:
                 said("chdev", "-l", name, "-a", f"delalias4={alias}", "-P")
         if one.netaddr and IPv4Address(one.netaddr) in _ips(args):
             if name != args.interface:
-                raise Refusal(
+                raise Trouble(
                     f"{name} gets the service address at a boot, but the node's interface is {args.interface}: change that by hand"
                 )
             said("chdev", "-l", name, "-a", f"netaddr={own}", "-a", f"netmask={mask}", "-P")
     if args.own not in odm()[args.interface].addresses:
-        raise Refusal(f"{args.interface} does not get {own} at a boot: store it by hand (smit chinet), then try again")
+        raise Trouble(f"{args.interface} does not get {own} at a boot: store it by hand (smit chinet), then try again")
     return 0
 
 
@@ -224,7 +192,7 @@ def store_hostname(args: argparse.Namespace) -> int:
 
 def named(args: argparse.Namespace) -> int:
     """Verdict: the hosts file gives the node's own name its own address."""
-    path = Path(os.environ.get("XCAT_HA_ROOT", "/")) / "etc/hosts"
+    path = root() / "etc/hosts"
     lines = path.read_text(errors="surrogateescape").splitlines() if path.exists() else []
     entries = [line.partition("#")[0].split() for line in lines]
     good = any(words[:1] == [str(args.own)] and args.name in words[1:] for words in entries)
@@ -269,7 +237,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return VERBS[args.verb](args)
-    except (Refusal, OSError, ValueError) as error:
+    except (Trouble, OSError, ValueError) as error:
         sys.exit(f"xcat-ha: {args.verb}: {error}")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -26,8 +25,8 @@ from xcat_ha_drivers.aix_src.reading import (
     starts_group,
     subsystems,
 )
+from xcat_ha_drivers.node_commands import Trouble, root, run, said
 
-COMMAND_TIMEOUT_S = 30.0
 STOP_WAIT_S = 60.0
 CANCEL_WAIT_S = 40.0
 """``stopsrc -c`` kills 20 s after its SIGTERM (AIX documentation)."""
@@ -35,40 +34,6 @@ SETTLE_S = 0.5
 POLL_S = 0.1
 NOT_ON_FILE = "0513-085"
 RESPAWN_LEVELS = "23456789"
-
-
-class Trouble(Exception):  # noqa: N818 - not an error of the program: it is the answer to the caller
-    """SRC or init does not answer, or a service does not do what it is asked."""
-
-
-def root() -> Path:
-    """Prefix of all paths: ``XCAT_HA_ROOT`` (for tests), normally ``/``."""
-    return Path(os.environ.get("XCAT_HA_ROOT", "/"))
-
-
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of AIX's in its own language; the exit status is the caller's business.
-
-    Raises:
-        Trouble: it did not end in time, or cannot be run.
-    """
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        return subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S, check=False, env=environment)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Trouble(f"{' '.join(words)}: {error}") from error
-
-
-def said(*words: str) -> str:
-    """Output of a command that has to succeed.
-
-    Raises:
-        Trouble: it did not.
-    """
-    done = run(*words)
-    if done.returncode:
-        raise Trouble(f"{' '.join(words)}: exit {done.returncode}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout
 
 
 def ask(name: str) -> Subsystem | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from xcat_ha_drivers.cron import state
 from xcat_ha_drivers.cron.crontab import JobSpec, block, is_due, job_from, joined, split
-from xcat_ha_drivers.cron.state import Trouble, run, said
+from xcat_ha_drivers.node_commands import Trouble, root, run, said
 
 NO_CRONTAB = ("no crontab for", "0481-103")
 """What ``crontab -l`` says, with an exit status above zero, when there is none. Anything else may hide one that must not be lost."""
@@ -145,7 +145,7 @@ def _run(job: JobSpec) -> None:
     began = time.time()
     state.note_run(job.name, began, None)
     # Below another root (a test's) only the programs of its PATH keep to that root.
-    argv = job.argv if state.root() == Path("/") else (Path(job.argv[0]).name, *job.argv[1:])
+    argv = job.argv if root() == Path("/") else (Path(job.argv[0]).name, *job.argv[1:])
     with state.log_path(job.name).open("wb") as log:
         try:
             code = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,53 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from xcat_ha_drivers.cron.crontab import JobSpec, job_from
+from xcat_ha_drivers.node_commands import Trouble, root, said
 
 DIRECTORY = "run/xcat-ha/cron"
 BOOT_ID = "proc/sys/kernel/random/boot_id"
-COMMAND_TIMEOUT_S = 30.0
-
-
-class Trouble(Exception):  # noqa: N818 - not an error of the program: it is the answer to the caller
-    """Cron does not answer, a job does not end, or the boot cannot be told from another."""
-
-
-def root() -> Path:
-    """Prefix of all paths: ``XCAT_HA_ROOT`` (for tests), normally ``/``."""
-    return Path(os.environ.get("XCAT_HA_ROOT", "/"))
-
-
-def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command in its own language; the exit status is the caller's business.
-
-    Raises:
-        Trouble: it did not end in time, or cannot be run.
-    """
-    environment = {**os.environ, "LC_ALL": "C"}
-    try:
-        return subprocess.run(
-            words,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-            env=environment,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Trouble(f"{' '.join(words)}: {error}") from error
-
-
-def said(*words: str, stdin: str = "") -> str:
-    """Output of a command that has to succeed.
-
-    Raises:
-        Trouble: it did not.
-    """
-    done = run(*words, stdin=stdin)
-    if done.returncode:
-        raise Trouble(f"{' '.join(words)}: exit {done.returncode}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout
 
 
 def this_boot() -> str:

@@ -13,7 +13,7 @@ from attrs import evolve
 from tests.aix_site import AixHost, AixSite
 from xcat_ha.interfaces import Daemon, Job, Service
 from xcat_ha.models import IdentityMode
-from xcat_ha_drivers import aix, aix_src, cron
+from xcat_ha_drivers import aix, aix_src, cron, node_commands
 from xcat_ha_drivers.aix import AixIdentity
 from xcat_ha_drivers.aix.identity import _QUESTION as IDENTITY_SCRIPT
 from xcat_ha_drivers.aix_src import AixSrc
@@ -92,13 +92,13 @@ def test_the_scripts_use_a_posix_shell_and_programs_of_aix(script: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
-def test_what_runs_on_the_node_imports_the_standard_library_and_its_own_package(package: object) -> None:
+def test_what_runs_on_the_node_imports_the_standard_library_and_what_is_sent_with_it(package: object) -> None:
     folder = Path(str(getattr(package, "__file__", ""))).parent
     names = {"node_side", "reading", "crontab", "state"}
-    for path in sorted(one for one in folder.glob("*.py") if one.stem in names):
+    for path in (*sorted(one for one in folder.glob("*.py") if one.stem in names), Path(str(node_commands.__file__))):
         for node in ast.walk(ast.parse(path.read_text())):
             modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             for module in modules:
-                own = module.startswith(f"xcat_ha_drivers.{folder.name}.") or module == f"xcat_ha_drivers.{folder.name}"
+                own = f"{module}.".startswith((f"xcat_ha_drivers.{folder.name}.", "xcat_ha_drivers.node_commands."))
                 assert own or module.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {module}"
