@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.postgres_site import loopback_pair
-from tests.streaming_site import Relay
-from xcat_ha.testing import Answer, Call, SimulatedHost, SimulatedSite, Site
+from tests.relayed_site import PLACES, RelayedSite, keep_cfgloc
+from xcat_ha.testing import Answer, Call, SimulatedHost, Site
 from xcat_ha.testing._systemctl import systemctl
 from xcat_ha.testing.machine import Unit
 
@@ -145,23 +141,19 @@ class Server:
         return repr(facts + ([self.dump()] if self.has_database() else []))
 
 
-class MysqlSite(SimulatedSite):
-    """Each node's server listens at an address of its own (127.0.1.x); the nodes know each other by that of a relay (127.0.0.x)."""
+class MysqlSite(RelayedSite):
+    """Two nodes with MariaDB."""
 
-    secrets = (*SimulatedSite.secrets, *PASSWORDS.values())
+    secrets = (*RelayedSite.secrets, *PASSWORDS.values())
 
     def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="my-"))
-        self._directory.chmod(0o755)
         self.servers: Mapping[str, Server] = {}
-        self._made = 0
-        super().__init__(loopback_pair(), self._directory)
-        port, places = _free_port(), {"mna": "127.0.1.21", "mnb": "127.0.1.22"}
-        self.servers = {name: Server(self._directory / name, host, places[name], port) for name, host in self.simulated.hosts.items()}
-        self._relays = [Relay(node.address, port, places[node.id], self.pair.other(node.id).address) for node in self.pair.nodes]
-        for host in self.simulated.hosts.values():
+        super().__init__()
+        hosts = self.simulated.hosts
+        self.servers = {name: Server(self._directory / name, host, PLACES[name], self.port) for name, host in hosts.items()}
+        self._connect()
+        for host in hosts.values():
             host.handle("systemctl", self._systemctl)
-            host.handle("openssl", _openssl)
         self.fresh()
 
     def _systemctl(self, host: SimulatedHost, call: Call) -> Answer:
@@ -189,24 +181,6 @@ class MysqlSite(SimulatedSite):
         server.stop(signal.SIGKILL)
         shutil.rmtree(server.data, ignore_errors=True)
         subprocess.run(["cp", "-a", str(kept), str(server.data)], check=True)
-
-    def _open_tree(self, name: str) -> None:
-        for above in (self.host(name).root, self.host(name).root.parent):
-            above.chmod(0o755)  # the server reads its files there
-
-    def _join(self) -> None:
-        for relay in getattr(self, "_relays", ()):
-            relay.up()
-
-    def cut_link(self) -> None:
-        super().cut_link()
-        for relay in self._relays:
-            relay.down()
-
-    def fresh_link(self) -> None:
-        """The network is whole again."""
-        self.simulated.linked = True
-        self._join()
 
     def power_off(self, node_id: str) -> None:
         self.servers[node_id].stop(signal.SIGKILL)
@@ -272,27 +246,6 @@ def await_replay(site: MysqlSite, primary: Server, timeout_s: float = 60.0) -> N
         time.sleep(0.05)
 
 
-def _openssl(host: SimulatedHost, call: Call) -> Answer:
-    del host
-    done = subprocess.run(["/usr/bin/openssl", *call.words], capture_output=True, text=True, check=False, timeout=60)
-    return Answer(done.returncode, done.stdout, done.stderr)
-
-
-def _free_port() -> int:
-    for _ in range(50):
-        with contextlib.ExitStack() as stack:
-            trial = stack.enter_context(socket.socket())
-            trial.bind(("127.0.1.21", 0))
-            port: int = trial.getsockname()[1]
-            try:
-                for address in ("127.0.1.22", "127.0.0.21", "127.0.0.22"):
-                    stack.enter_context(socket.socket()).bind((address, port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no port is free on four loopback addresses")
-
-
 class MysqlTables:
     """xCAT's database in the node's server, as mysqlsetup makes it: latin1 by default, grants for one address and localhost."""
 
@@ -323,11 +276,8 @@ class MysqlTables:
 
 
 def write_cfgloc(site: Site, node_id: str) -> None:
-    path = site.path(node_id, "/etc/xcat/cfgloc")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
     port = server_of(site, node_id).port
-    path.write_text(f"mysql:dbname={DATABASE};host={site.pair.node(node_id).address};port={port}|{USER}|{PASSWORDS[node_id]}\n")
+    keep_cfgloc(site, node_id, f"mysql:dbname={DATABASE};host={site.pair.node(node_id).address};port={port}|{USER}|{PASSWORDS[node_id]}\n")
 
 
 def server_of(site: Site, node_id: str) -> Server:

@@ -2,82 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.postgres_site import CONFIG, DATABASE, TABLES, UNIT, USER, PrivateServer, loopback_pair, owner
-from xcat_ha.testing import Answer, Call, SimulatedHost, SimulatedSite, Site
+from tests.postgres_site import CONFIG, DATABASE, TABLES, UNIT, USER, PrivateServer, owner
+from tests.relayed_site import PLACES, RelayedSite, keep_cfgloc
+from xcat_ha.testing import Answer, Call, SimulatedHost, Site
 from xcat_ha.testing._systemctl import systemctl
 from xcat_ha.testing.machine import Unit
 
 PASSWORDS = {"mna": "Pg0S3cretOfTheCluster", "mnb": "Pg0S3cretOfANewMachine"}
 _FIXED = "-c fsync=off -c autovacuum=off -c logging_collector=off -c log_checkpoints=off"
 _DROP_IN = f"/etc/systemd/system/{UNIT}.d/xcat-ha.conf"
-
-
-class Relay:
-    """Stands between the nodes: listens at a node's address and passes on to its server, coming from the other node's address."""
-
-    def __init__(self, address: str, port: int, target: str, source: str) -> None:
-        self._place, self._target, self._source = (address, port), (target, port), source
-        self._open: list[socket.socket] = []
-        self._listener: socket.socket | None = None
-        self._lock = threading.Lock()
-
-    def up(self) -> None:
-        if self._listener is None:
-            self._listener = socket.create_server(self._place)
-            threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
-
-    def down(self) -> None:
-        with self._lock:
-            doomed, self._open = self._open, []
-            if self._listener is not None:
-                doomed.append(self._listener)
-                self._listener = None
-        for one in doomed:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    def _serve(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(self._target, timeout=10, source_address=(self._source, 0))
-            except OSError:
-                near.close()
-                continue
-            far.settimeout(None)
-            with self._lock:
-                if self._listener is not listener:  # cut while it was being connected
-                    near.close()
-                    far.close()
-                    return
-                self._open += [near, far]
-            for pair in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=pair, daemon=True).start()
-
-    @staticmethod
-    def _pass(left: socket.socket, right: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := left.recv(65536):
-                right.sendall(data)
-        for one in (left, right):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
 
 
 class Cluster(PrivateServer):
@@ -139,24 +80,19 @@ class Cluster(PrivateServer):
         return repr(facts)
 
 
-class StreamingSite(SimulatedSite):
-    """Each node's server listens at an address of its own (127.0.1.x); the nodes know each other by that of a relay (127.0.0.x)."""
+class StreamingSite(RelayedSite):
+    """Two nodes with PostgreSQL."""
 
-    secrets = (*SimulatedSite.secrets, *PASSWORDS.values())
+    secrets = (*RelayedSite.secrets, *PASSWORDS.values())
 
     def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="pgs-"))
-        self._directory.chmod(0o755)
         self.clusters: Mapping[str, Cluster] = {}
-        self._made = 0
-        super().__init__(loopback_pair(), self._directory)
-        port = _free_port()
-        places = {"mna": "127.0.1.21", "mnb": "127.0.1.22"}
-        self.clusters = {name: Cluster(self._directory / name, host, places[name], port) for name, host in self.simulated.hosts.items()}
-        self._relays = [Relay(node.address, port, places[node.id], self.pair.other(node.id).address) for node in self.pair.nodes]
-        for host in self.simulated.hosts.values():
+        super().__init__()
+        hosts = self.simulated.hosts
+        self.clusters = {name: Cluster(self._directory / name, host, PLACES[name], self.port) for name, host in hosts.items()}
+        self._connect()
+        for host in hosts.values():
             host.handle("systemctl", self._systemctl)
-            host.handle("openssl", _openssl)
         self.fresh()
 
     def _systemctl(self, host: SimulatedHost, call: Call) -> Answer:
@@ -180,24 +116,6 @@ class StreamingSite(SimulatedSite):
             write_cfgloc(self, name)
             cluster.start()
             assert cluster.runs(), (cluster.directory / "log").read_text()[-2000:]
-        self._join()
-
-    def _open_tree(self, name: str) -> None:
-        for above in (self.host(name).root, self.host(name).root.parent):
-            above.chmod(0o755)  # the server reads its files there
-
-    def _join(self) -> None:
-        for relay in getattr(self, "_relays", ()):
-            relay.up()
-
-    def cut_link(self) -> None:
-        super().cut_link()
-        for relay in self._relays:
-            relay.down()
-
-    def fresh_link(self) -> None:
-        """The network is whole again."""
-        self.simulated.linked = True
         self._join()
 
     def power_off(self, node_id: str) -> None:
@@ -269,27 +187,6 @@ def await_replay(site: StreamingSite, primary: Cluster, timeout_s: float = 20.0)
         time.sleep(0.05)
 
 
-def _openssl(host: SimulatedHost, call: Call) -> Answer:
-    del host
-    done = subprocess.run(["/usr/bin/openssl", *call.words], capture_output=True, text=True, check=False, timeout=60)
-    return Answer(done.returncode, done.stdout, done.stderr)
-
-
-def _free_port() -> int:
-    for _ in range(50):
-        with contextlib.ExitStack() as stack:
-            trial = stack.enter_context(socket.socket())
-            trial.bind(("127.0.1.21", 0))
-            port: int = trial.getsockname()[1]
-            try:
-                for address in ("127.0.1.22", "127.0.0.21", "127.0.0.22"):
-                    stack.enter_context(socket.socket()).bind((address, port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no port is free on four loopback addresses")
-
-
 class StreamingTables:
     """xCAT's database in the node's server."""
 
@@ -314,11 +211,8 @@ class StreamingTables:
 
 
 def write_cfgloc(site: Site, node_id: str) -> None:
-    path = site.path(node_id, "/etc/xcat/cfgloc")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
     port = cluster_of(site, node_id).port
-    path.write_text(f"Pg:dbname={DATABASE};host={site.pair.node(node_id).address};port={port}|{USER}|{PASSWORDS[node_id]}\n")
+    keep_cfgloc(site, node_id, f"Pg:dbname={DATABASE};host={site.pair.node(node_id).address};port={port}|{USER}|{PASSWORDS[node_id]}\n")
 
 
 def cluster_of(site: Site, node_id: str) -> Cluster:
