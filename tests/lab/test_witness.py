@@ -169,6 +169,7 @@ def test_a_witness_that_is_gone_is_as_none(mna: Node, mnb: Node, witness: Witnes
     require_healthy(mna)
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("paired", "one_holder")
 def test_the_old_primary_does_not_start_against_the_witness(site: Lab, mna: Node, mnb: Node) -> None:
     """Beside nobody, because the new primary is dead; then cut off from the new primary, which serves."""
