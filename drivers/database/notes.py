@@ -56,3 +56,20 @@ class Notes(NamedTuple):
         if path.exists():
             path.unlink()
             sync_directory(path.parent)
+
+
+def set_mark(path: str) -> None:
+    """Make a mark that the next boot removes."""
+    place = rooted(path)
+    place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    place.touch(mode=0o644)
+
+
+def is_marked(path: str) -> bool:
+    """Whether a mark is there."""
+    return rooted(path).exists()
+
+
+def clear_mark(path: str) -> None:
+    """Remove a mark."""
+    rooted(path).unlink(missing_ok=True)

@@ -71,20 +71,3 @@ def at_work() -> Iterator[None]:
 # role, proof, handed-over, seeding, promoted
 _NOTES = Notes(BASE_DIR, hint="look at it, and remove it if it is damaged")
 read_note, write_note, forget_note = _NOTES.read, _NOTES.write, _NOTES.forget
-
-
-def set_mark(path: str) -> None:
-    """Make a mark that the next boot removes."""
-    place = rooted(path)
-    place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    place.touch(mode=0o644)
-
-
-def is_marked(path: str) -> bool:
-    """Whether a mark is there."""
-    return rooted(path).exists()
-
-
-def clear_mark(path: str) -> None:
-    """Remove a mark."""
-    rooted(path).unlink(missing_ok=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
+from xcat_ha_drivers.database.notes import is_marked, set_mark
 from xcat_ha_drivers.mysql._contents import database_of, has_database
 from xcat_ha_drivers.mysql._dialect import Dialect
 from xcat_ha_drivers.mysql._follow import why_not_following
 from xcat_ha_drivers.mysql._peer import server_of_peer
-from xcat_ha_drivers.mysql._places import PROVED_MARK, Given, forget_note, is_marked, read_note, set_mark, write_note
+from xcat_ha_drivers.mysql._places import PROVED_MARK, Given, forget_note, read_note, write_note
 from xcat_ha_drivers.mysql._server import Server, await_true
 from xcat_ha_drivers.mysql._settings import put_semi_sync, semi_sync_is_right
 from xcat_ha_drivers.mysql.errors import MysqlError

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from xcat_ha.interfaces import Capability, ReplicaRole, ReplicaState
+from xcat_ha.interfaces import Capability, ReplicaState
 from xcat_ha.models import Engine, Node, Pair, ServiceIdentity
-from xcat_ha.steps import Command, Completed, Step, Steps, reads
+from xcat_ha.steps import Command, Completed, Step, Steps
 from xcat_ha.xcat.services import xcatd_is_stopped
 from xcat_ha_drivers.mysql._places import PROVED_MARK
 from xcat_ha_drivers.mysql.server_ids import server_ids
 from xcat_ha_drivers.mysql.states import state_of
-from xcat_ha_drivers.replication.answers import is_not_installed
-from xcat_ha_drivers.replication.following import FollowingServers, Programs, Sentences, when_standby_gone
+from xcat_ha_drivers.replication.following import FollowingServers, Sentences
+from xcat_ha_drivers.replication.options import when_standby_gone
+from xcat_ha_drivers.replication.programs import Programs
 
 NODE_SIDE = "xcat_ha_drivers.mysql.node_side"
 
@@ -46,6 +47,8 @@ class Mysql(FollowingServers):
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.STREAMING, Capability.SYNCHRONOUS, Capability.READABLE_STANDBY})
     engines: ClassVar[frozenset[Engine]] = frozenset({Engine.MYSQL})
     PROVED_MARK = PROVED_MARK
+    NO_SERVER = "no MariaDB or MySQL"
+    PLAIN_LOOK = _PLAIN_LOOK
     promotion_capture = "how-it-was-promoted"
     SENTENCES = Sentences(
         let_in="The server of {0} needs a binary log, TLS, an account for {1}, and xCAT's from every address.",
@@ -83,32 +86,9 @@ class Mysql(FollowingServers):
 
         self._on = Programs(pair, NODE_SIDE, own)
 
-    # -- observation
-
-    def questions(self, node: Node) -> tuple[Command, ...]:
-        """What the server is and does; a plain look in case xcat-ha is not on the node yet."""
-        return (self._on.ask(node, "observe").command, reads("sh", "-c", _PLAIN_LOOK, "sh"))
-
-    def interpret(self, node: Node, answers: Sequence[Completed]) -> ReplicaState:
+    def state_of(self, document: Any) -> ReplicaState:
         """See :mod:`xcat_ha_drivers.mysql.states`."""
-        del node
-        full, plain = answers
-        if full.ok:
-            try:
-                return state_of(json.loads(full.stdout))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-                return ReplicaState(role=None, healthy=None, detail="the node's answer could not be understood")
-        if is_not_installed(full) and plain.ok and plain.stdout.strip() == "server none":
-            return ReplicaState(role=ReplicaRole.NONE, healthy=None, detail="no MariaDB or MySQL; xcat-ha is not installed on this node")
-        return ReplicaState(role=None, healthy=None, detail=full.summary)
-
-    def question_for_record(self, node: Node, name: str) -> Command:
-        """Reads the nodelist table over the local socket."""
-        return self._on.ask(node, "has-node", f"--name={name}").command
-
-    def question_for_site(self, node: Node) -> Command:
-        """Reads the site table over the local socket: cfgloc leads to whichever node has the role."""
-        return self._on.ask(node, "site").command
+        return state_of(document)
 
     def question_for_schema(self, node: Node) -> Command:
         """Tables and columns, from the server's own catalogue."""

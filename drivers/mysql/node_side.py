@@ -10,9 +10,10 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 
+from xcat_ha_drivers.database.notes import clear_mark
 from xcat_ha_drivers.database.program import Program
 from xcat_ha_drivers.mysql._dialect import Dialect
-from xcat_ha_drivers.mysql._places import PROVED_MARK, Given, at_work, clear_mark, read_note, write_note
+from xcat_ha_drivers.mysql._places import PROVED_MARK, Given, at_work, read_note, write_note
 from xcat_ha_drivers.mysql._server import Server, local
 
 Work = Callable[[Given, Server, Dialect], str]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 
 from xcat_ha_drivers.database.disk import rooted
+from xcat_ha_drivers.database.notes import clear_mark, is_marked, set_mark
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster
-from xcat_ha_drivers.postgres_streaming._places import Given, clear_mark, is_marked, read_note, set_mark, write_note
+from xcat_ha_drivers.postgres_streaming._places import Given, read_note, write_note
 from xcat_ha_drivers.postgres_streaming._settings import put_files, put_in_force
 
 GONE_MARK = "/run/xcat-ha/postgres-standby-gone"

@@ -18,18 +18,12 @@ import time
 from collections.abc import Callable
 
 from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.notes import clear_mark
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import ServerDownError
 from xcat_ha_drivers.postgres_streaming import _base
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster
-from xcat_ha_drivers.postgres_streaming._places import (
-    OWN_MARK,
-    Given,
-    clear_mark,
-    forget_note,
-    read_note,
-    write_note,
-)
+from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, Given, forget_note, read_note, write_note
 from xcat_ha_drivers.postgres_streaming._private import on_own_data
 from xcat_ha_drivers.postgres_streaming._saved import has_own_database, save
 from xcat_ha_drivers.postgres_streaming._settings import not_in_force, put_files, put_in_force

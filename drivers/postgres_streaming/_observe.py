@@ -6,12 +6,13 @@ import time
 from typing import Any
 
 from xcat_ha_drivers.database.errors import DatabaseError
+from xcat_ha_drivers.database.notes import is_marked
 from xcat_ha_drivers.postgres.layout import found as servers_found
 from xcat_ha_drivers.postgres.location import require_postgres
 from xcat_ha_drivers.postgres.questions import Login, try_login
 from xcat_ha_drivers.postgres.server import ServerDownError
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster, cluster_of
-from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, Given, is_marked, read_note
+from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, Given, read_note
 from xcat_ha_drivers.postgres_streaming._source import SourceError, ask_source
 
 _COMMON = """

@@ -92,23 +92,6 @@ _NOTES = Notes(BASE_DIR, hint="remove it, then run the sync, which writes what i
 read_note, write_note, forget_note = _NOTES.read, _NOTES.write, _NOTES.forget
 
 
-def set_mark(path: str) -> None:
-    """Make a mark that the next boot removes."""
-    place = rooted(path)
-    place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    place.touch(mode=0o644)
-
-
-def is_marked(path: str) -> bool:
-    """Whether a mark is there."""
-    return rooted(path).exists()
-
-
-def clear_mark(path: str) -> None:
-    """Remove a mark."""
-    rooted(path).unlink(missing_ok=True)
-
-
 def owner_directory(layout: Layout) -> Path:
     """The server owner's own directory, made if need be (0700)."""
     place = rooted(OWNER_DIR)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from xcat_ha_drivers.database.notes import is_marked, set_mark
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres_streaming import _account
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster
-from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, ROLE, Given, is_marked, read_note, set_mark, write_note
+from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, ROLE, Given, read_note, write_note
 from xcat_ha_drivers.postgres_streaming._settings import has_files, not_in_force, put_files, put_in_force
 from xcat_ha_drivers.postgres_streaming._source import ask_source
 

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import time
 
+from xcat_ha_drivers.database.notes import clear_mark, is_marked, set_mark
 from xcat_ha_drivers.postgres.errors import PostgresError
 from xcat_ha_drivers.postgres.server import ServerDownError
 from xcat_ha_drivers.postgres_streaming._cluster import SIGNAL, Cluster, await_true
 from xcat_ha_drivers.postgres_streaming._follow import await_answer, why_not_following
-from xcat_ha_drivers.postgres_streaming._places import (
-    OWN_MARK,
-    PROVED_MARK,
-    Given,
-    clear_mark,
-    forget_note,
-    is_marked,
-    read_note,
-    set_mark,
-    write_note,
-)
+from xcat_ha_drivers.postgres_streaming._places import OWN_MARK, PROVED_MARK, Given, forget_note, read_note, write_note
 from xcat_ha_drivers.postgres_streaming._prepare import make_slot
 from xcat_ha_drivers.postgres_streaming._settings import put_files, put_in_force
 from xcat_ha_drivers.postgres_streaming._source import ask_source

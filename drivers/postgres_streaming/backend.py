@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from xcat_ha.interfaces import Capability, ReplicaRole, ReplicaState
+from xcat_ha.interfaces import Capability, ReplicaState
 from xcat_ha.models import Engine, Node, Pair, ServiceIdentity
-from xcat_ha.steps import Command, Completed, Step, Steps, reads
+from xcat_ha.steps import Step, Steps
 from xcat_ha_drivers.postgres_streaming._places import PROVED_MARK
 from xcat_ha_drivers.postgres_streaming.states import state_of
-from xcat_ha_drivers.replication.answers import is_not_installed
-from xcat_ha_drivers.replication.following import FollowingServers, Programs, Sentences, when_standby_gone
-from xcat_ha_drivers.replication.options import directory
+from xcat_ha_drivers.replication.following import FollowingServers, Sentences
+from xcat_ha_drivers.replication.options import directory, when_standby_gone
+from xcat_ha_drivers.replication.programs import Programs
 
 NODE_SIDE = "xcat_ha_drivers.postgres_streaming.node_side"
 
@@ -48,6 +47,9 @@ class PostgresStreaming(FollowingServers):
     )
     engines: ClassVar[frozenset[Engine]] = frozenset({Engine.POSTGRESQL})
     PROVED_MARK = PROVED_MARK
+    NO_SERVER = "no PostgreSQL server"
+    PLAIN_LOOK = _PLAIN_LOOK
+    record_timeout_s = FollowingServers.READ_ALL_TIMEOUT_S
     SENTENCES = Sentences(
         let_in="{0} needs a replication role, settings, access lines and a slot that keeps its log for {1}.",
         may_follow="{1} may follow PostgreSQL of {0}",
@@ -83,32 +85,9 @@ class PostgresStreaming(FollowingServers):
         }
         self._on = Programs(pair, NODE_SIDE, lambda _node: told)
 
-    # -- observation
-
-    def questions(self, node: Node) -> tuple[Command, ...]:
-        """What the server is and does; a plain look in case xcat-ha is not on the node yet."""
-        return (self._on.ask(node, "observe").command, reads("sh", "-c", _PLAIN_LOOK, "sh"))
-
-    def interpret(self, node: Node, answers: Sequence[Completed]) -> ReplicaState:
+    def state_of(self, document: Any) -> ReplicaState:
         """See :mod:`xcat_ha_drivers.postgres_streaming.states`."""
-        del node
-        full, plain = answers
-        if full.ok:
-            try:
-                return state_of(json.loads(full.stdout))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-                return ReplicaState(role=None, healthy=None, detail="the node's answer could not be understood")
-        if is_not_installed(full) and plain.ok and plain.stdout.strip() == "server none":
-            return ReplicaState(role=ReplicaRole.NONE, healthy=None, detail="no PostgreSQL server; xcat-ha is not installed on this node")
-        return ReplicaState(role=None, healthy=None, detail=full.summary)
-
-    def question_for_record(self, node: Node, name: str) -> Command:
-        """Reads the nodelist table; of a stopped server, in a private copy."""
-        return self._on.ask(node, "has-node", f"--name={name}", timeout_s=self.READ_ALL_TIMEOUT_S).command
-
-    def question_for_site(self, node: Node) -> Command:
-        """Reads the site table over the local socket; of a stopped server, in a private copy."""
-        return self._on.ask(node, "site", timeout_s=self.READ_ALL_TIMEOUT_S).command
+        return state_of(document)
 
     def steps_to_promote(self, node: Node, *, forced: bool) -> Steps:
         """What was received is replayed, then the copy becomes the node's own. ``forced`` changes nothing: there is only one copy."""

@@ -10,9 +10,10 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 
+from xcat_ha_drivers.database.notes import clear_mark
 from xcat_ha_drivers.database.program import Program
 from xcat_ha_drivers.postgres_streaming._cluster import Cluster, cluster_of
-from xcat_ha_drivers.postgres_streaming._places import PROVED_MARK, Given, at_work, clear_mark
+from xcat_ha_drivers.postgres_streaming._places import PROVED_MARK, Given, at_work
 
 
 def _observe(given: Given) -> str:

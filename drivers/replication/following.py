@@ -1,6 +1,6 @@
 """A backend whose standby's server follows the primary's by itself: it is let in, follows, is proven to have all, and can be promoted.
 
-What is done is done by the driver's program on the node (:attr:`Programs.node_side`), which is told who is who (:meth:`Programs.program`):
+What is done is done by the driver's program on the node, see :class:`~.programs.Programs`:
 
 * ``prepare [--as-source]``: make the server fit to follow, or to be followed; ``is-prepared [--as-source]`` asks.
 * ``follow [--over-own]``: make this server follow the peer's, anew where that is needed; ``is-following``.
@@ -14,91 +14,22 @@ What is done is done by the driver's program on the node (:attr:`Programs.node_s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar, Self
+import json
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 from attrs import asdict, evolve, frozen
 
-from xcat_ha.errors import ConfigError
-from xcat_ha.interfaces import Contents, ReplicationBackend
-from xcat_ha.models import Node, Pair
-from xcat_ha.ssh_command import rsh_words
-from xcat_ha.steps import Check, Command, Completed, Probe, SamePrinted, SaysVerdict, Step, Steps, changes, reads
+from xcat_ha.interfaces import Contents, ReplicaRole, ReplicaState, ReplicationBackend
+from xcat_ha.models import Node
+from xcat_ha.steps import Check, Command, Completed, Probe, SamePrinted, SaysVerdict, Step, Steps, reads
 from xcat_ha.xcat.services import xcatd_is_stopped
-from xcat_ha_drivers.replication.answers import contents_of
-from xcat_ha_drivers.replication.options import word
+from xcat_ha_drivers.replication.answers import contents_of, is_not_installed
+from xcat_ha_drivers.replication.programs import READ_TIMEOUT_S, Programs
 
-READ_TIMEOUT_S = 90.0
-WORK_TIMEOUT_S = 4 * 3600.0
-"""A copy of a database that grew for years (audit log, event log), over a slow line."""
-
-_GONE = ("wait", "degrade")
 _IS_ABSENT = '[ -e "${XCAT_HA_ROOT%/}$1" ] && echo "FAILS: $1 is there" || echo HOLDS'
 # XCAT_HA_ROOT is the prefix of temporary trees in tests, empty on a real node.
-
-
-def when_standby_gone(pair: Pair, options: Mapping[str, object], waiting: str) -> str:
-    """``wait`` or ``degrade``; empty for an asynchronous standby. ``waiting``: what the mode is called in which commits wait for it.
-
-    Raises:
-        ConfigError: the mode is not known, or nobody decided between waiting and losing.
-    """
-    modes = ("asynchronous", waiting)
-    mode, gone = word(pair, options, "mode", modes[0]), word(pair, options, "when_standby_gone")
-    if mode not in modes:
-        raise ConfigError(f"option 'mode' is {mode!r}", where=pair.source, hint=f"use one of: {', '.join(modes)}")
-    if mode != waiting:
-        if gone:
-            hint = f'take when_standby_gone out, or set mode = "{waiting}"'
-            raise ConfigError(f"option 'when_standby_gone' means nothing without a {waiting} standby", where=pair.source, hint=hint)
-        return ""
-    if gone not in _GONE:
-        said = f"is {gone!r}" if gone else "is missing, and there is no default for it"
-        hint = '"wait": xCAT stands still while the standby is gone; "degrade": it goes on, and may lose what it writes then'
-        raise ConfigError(f"mode is {waiting}, and option 'when_standby_gone' {said}", where=pair.source, hint=hint)
-    return gone
-
-
-@frozen
-class Programs:
-    """The driver's programs for one pair, as commands and checks.
-
-    Attributes:
-        pair: the configuration.
-        node_side: module of the program on a node.
-        own: what the driver's program on that node is told besides who is who, by name.
-    """
-
-    pair: Pair
-    node_side: str
-    own: Callable[[Node], Mapping[str, object]]
-
-    def program(self, node: Node, verb: str, *words: str) -> tuple[str, ...]:
-        """A program on the node, with all it is told."""
-        other = self.pair.other(node.id)
-        given = {
-            "node": node.id,
-            "address": node.address,
-            "peer": other.id,
-            "peer-address": other.address,
-            "service": ",".join(str(address.ip) for address in self.pair.identity.addresses),
-            "xcat-dir": self.pair.xcat_dir,
-            **self.own(node),
-            "rsh": rsh_words(other),
-        }
-        return (node.python, "-m", self.node_side, verb, *(f"--{name}={value}" for name, value in given.items()), *words)
-
-    def ask(self, node: Node, verb: str, *words: str, timeout_s: float = READ_TIMEOUT_S) -> Probe:
-        """A program that reads."""
-        return Probe(node.id, reads(*self.program(node, verb, *words), timeout_s=timeout_s))
-
-    def do(self, node: Node, verb: str, *words: str) -> Command:
-        """A program that changes."""
-        return changes(*self.program(node, verb, *words), timeout_s=WORK_TIMEOUT_S)
-
-    def says(self, node: Node, question: str, verb: str, *words: str, hint: str = "", timeout_s: float = READ_TIMEOUT_S) -> Check:
-        """A program that answers a question with a verdict."""
-        return Check(question=question, probes=(self.ask(node, verb, *words, timeout_s=timeout_s),), rule=SaysVerdict(), hint=hint)
 
 
 @frozen
@@ -156,9 +87,49 @@ class FollowingServers(ReplicationBackend):
     """What a proof that is at work leaves on the standby, until it is forgotten or the node boots."""
     READ_ALL_TIMEOUT_S: ClassVar[float] = 1800.0
     """Reading every row; of a stopped server in a private copy, which may need recovery."""
+    NO_SERVER: ClassVar[str]
+    """What a node without such a server has, in words."""
+    PLAIN_LOOK: ClassVar[str]
+    """A script for nodes without xcat-ha: prints ``server there`` or ``server none``."""
+    record_timeout_s: ClassVar[float] = READ_TIMEOUT_S
+    """Reading one table."""
     promotion_capture: ClassVar[str] = ""
     """Name under which the answer of a promotion is kept in the journal; empty: it is not."""
     _on: Programs
+
+    @abstractmethod
+    def state_of(self, document: Any) -> ReplicaState:
+        """What the JSON of ``observe`` means.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError, OverflowError: it cannot be understood.
+        """
+
+    def questions(self, node: Node) -> tuple[Command, ...]:
+        """What the server is and does; a plain look in case xcat-ha is not on the node yet."""
+        return (self._on.ask(node, "observe").command, reads("sh", "-c", self.PLAIN_LOOK, "sh"))
+
+    def interpret(self, node: Node, answers: Sequence[Completed]) -> ReplicaState:
+        """See :meth:`state_of`. Only a node without xcat-ha and without a server is known to have no database."""
+        del node
+        full, plain = answers
+        if full.ok:
+            try:
+                return self.state_of(json.loads(full.stdout))
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+                return ReplicaState(role=None, healthy=None, detail="the node's answer could not be understood")
+        if is_not_installed(full) and plain.ok and plain.stdout.strip() == "server none":
+            detail = f"{self.NO_SERVER}; xcat-ha is not installed on this node"
+            return ReplicaState(role=ReplicaRole.NONE, healthy=None, detail=detail)
+        return ReplicaState(role=None, healthy=None, detail=full.summary)
+
+    def question_for_record(self, node: Node, name: str) -> Command:
+        """Reads the nodelist table over the local socket."""
+        return self._on.ask(node, "has-node", f"--name={name}", timeout_s=self.record_timeout_s).command
+
+    def question_for_site(self, node: Node) -> Command:
+        """Reads the site table over the local socket: cfgloc leads to whichever node has the role."""
+        return self._on.ask(node, "site", timeout_s=self.record_timeout_s).command
 
     def question_for_contents(self, node: Node) -> Command:
         """Reads every table."""
